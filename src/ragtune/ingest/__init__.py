@@ -1,0 +1,1 @@
+"""From files and database rows to indexed passages: sources, parse, split, sync."""

@@ -1,0 +1,1 @@
+"""The runtimes behind the model Protocols: weights, embedding, reranking, generation."""
