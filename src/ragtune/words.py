@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Protocol
 
-_TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*%?|[^\W\d_]+(?:['’][^\W\d_]+)*|\w+", re.UNICODE)  # noqa: RUF001
+_TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*%?(?!\w)|\w+(?:['’]\w+)*")
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 
 STOP_WORDS = frozenset(
@@ -44,6 +45,10 @@ _SMALL = {
 }
 
 
+class _Stemmer(Protocol):
+    def stemWord(self, word: str) -> str: ...  # noqa: N802
+
+
 def tokens(text: str) -> list[str]:
     """The words and numbers of `text` in order, lower-case, without accents."""
     return [fold(match.group()) for match in _TOKEN.finditer(text)]
@@ -52,7 +57,7 @@ def tokens(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def fold(word: str) -> str:
     """`word` in lower case, without accents, with a plain apostrophe."""
-    decomposed = unicodedata.normalize("NFKD", word.casefold().replace("’", "'"))  # noqa: RUF001
+    decomposed = unicodedata.normalize("NFKD", word.casefold().replace("’", "'"))
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
@@ -135,7 +140,8 @@ def _plain_number(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _stemmer() -> "snowballstemmer.stemmer":  # noqa: F821, UP037
+def _stemmer() -> _Stemmer:
     import snowballstemmer
 
-    return snowballstemmer.stemmer("english")
+    stemmer: _Stemmer = snowballstemmer.stemmer("english")
+    return stemmer
