@@ -190,7 +190,7 @@ def _check(name: str, value: Any, where: str) -> Any:
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         raise ConfigError(f"{where}{name} = {value!r}: must be of type {hint.__name__}")
     low, high = _RANGES.get(name, (None, None))
-    if low is not None and value < low or high is not None and value > high:
+    if (low is not None and value < low) or (high is not None and value > high):
         raise ConfigError(f"{where}{name} = {value!r}: must be between {low} and {high}")
     return value
 
