@@ -1,0 +1,182 @@
+"""How results look: JSON objects for machines, lines for people. Draws nothing by itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import click
+
+from ragtune.types import Answer, Citation, Evidence, Hit, Place
+
+WIDTH = 96
+
+
+def jsonable(value: object) -> Any:
+    """`value` made of dicts, lists, texts and numbers, with the field names of types.py.
+
+    Empty fields of a Place are left out (its `label` always stands); a Hit shows its passage's
+    span and text as its own fields.
+    """
+    if isinstance(value, Place):
+        full = {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
+        return {k: v for k, v in full.items() if k == "label" or v not in (None, [], "")}
+    if isinstance(value, Hit):
+        return {
+            "text": value.text,
+            "uri": value.uri,
+            "start": value.passage.start,
+            "end": value.passage.end,
+            "place": jsonable(value.place),
+            "score": value.score,
+            "title": value.title,
+            "heading": value.passage.heading,
+            "passage": value.passage.id,
+            "from": list(value.from_),
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name.rstrip("_"): jsonable(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [jsonable(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def to_json(value: object) -> str:
+    """One line of JSON."""
+    return json.dumps(jsonable(value), ensure_ascii=False)
+
+
+def where(citation: Citation) -> str:
+    """'travel-policy.pdf, page 3, "Meals"'."""
+    return f"{citation.uri}, {citation.place.label}" if citation.place.label else citation.uri
+
+
+def safe(text: str) -> str:
+    """`text` without control characters: a document must not drive the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+def evidence_lines(found: Evidence, most: int = 3) -> list[str]:
+    """The best evidence sentences, shown at once before an answer is written."""
+    lines = [click.style("Evidence", dim=True)]
+    for sentence in found.sentences[:most]:
+        place = f"{sentence.uri}, {sentence.place.label}".rstrip(", ")
+        lines += _wrapped(f"“{_flat(sentence.text)}”", "  · ", "    ")
+        lines.append(click.style(f"    {safe(place)}", dim=True))
+    return lines
+
+
+def answer_lines(answer: Answer) -> list[str]:
+    """An answer with its citations, or what was nearest when it was declined."""
+    if answer.status == "declined":
+        lines = [click.style(answer.text, fg="yellow")]
+        if answer.hits:
+            lines.append("Nearest passages, none of which answers it:")
+            for hit in answer.hits[:3]:
+                lines.append(f"  {safe(hit.uri)}, {safe(hit.place.label)}")
+                lines += _wrapped(_shorten(hit.text, 160), "    ", "    ", dim=True)
+        return lines
+    lines = []
+    if answer.model == "quote":  # the citations are the answer: show each once, its key in bold
+        for citation in answer.citations:
+            lines += quote_lines(citation)
+            lines.append("")
+    else:
+        lines += [click.style(line, bold=True) for line in _paragraphs(answer.text)] + [""]
+    for citation in answer.citations:
+        key = citation.quote[
+            citation.key_start - citation.start : citation.key_end - citation.start
+        ]
+        shown = _shorten(key or citation.quote, 220)
+        lines += _wrapped(
+            f"[{citation.marker}] {safe(where(citation))} — “{shown}”", "", "    ", dim=True
+        )
+    if answer.status == "partly_cited":
+        lines.append(
+            click.style("Sentences that the evidence does not support were left out.", fg="yellow")
+        )
+    return lines
+
+
+def quote_lines(citation: Citation) -> list[str]:
+    """The quote with its key sentence in bold and its marker at the end."""
+    before = citation.quote[: max(0, citation.key_start - citation.start)]
+    key = citation.quote[len(before) : max(0, citation.key_end - citation.start)] or citation.quote
+    after = citation.quote[len(before) + len(key) :]
+    opened, closed = "\ue000", "\ue001"  # private marks survive wrapping, then become bold
+    text = f"{safe(before)}{opened}{safe(key)}{closed}{safe(after)} [{citation.marker}]"
+    bold_on, bold_off = click.style("|", bold=True).split("|")
+    lines: list[str] = []
+    inside = False
+    for line in _paragraphs(text):
+        starts = inside
+        for mark in line:
+            inside = True if mark == opened else False if mark == closed else inside
+        line = (bold_on if starts else "") + line.replace(opened, bold_on).replace(closed, bold_off)
+        lines.append(line + (bold_off if inside else ""))
+    return lines
+
+
+def hit_lines(number: int, hit: Hit) -> list[str]:
+    """One search hit: where, how it was found, and its text."""
+    found = "+".join(hit.from_)
+    head = click.style(f"{number:2}. {safe(hit.uri)}", bold=True)
+    lines = [f"{head}  {safe(hit.place.label)}  " + click.style(f"{hit.score:.3f} {found}", dim=True)]
+    return lines + _wrapped(_shorten(hit.text, 400), "    ", "    ")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Aligned columns; numbers to the right."""
+    cells = [[safe(str(c)) for c in row] for row in rows]
+    widths = [max(len(r[i]) for r in [list(head), *cells]) for i in range(len(head))]
+    right = [all(isinstance(r[i], int | float) for r in rows) and bool(rows) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+
+    return [click.style(line(list(head)), dim=True), *map(line, cells)]
+
+
+def size(count: float) -> str:
+    """Bytes as people write them."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
+
+
+def _paragraphs(text: str) -> list[str]:
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(
+            line, WIDTH, subsequent_indent=indent, break_on_hyphens=False
+        ) or [""]
+    return lines
+
+
+def _wrapped(text: str, first: str, rest: str, dim: bool = False) -> list[str]:
+    lines = textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
+    return [click.style(line, dim=True) if dim else line for line in lines]
+
+
+def _flat(text: str) -> str:
+    return " ".join(safe(text).split())
+
+
+def _shorten(text: str, most: int) -> str:
+    flat = _flat(text)
+    return flat if len(flat) <= most else flat[: most - 1].rsplit(" ", 1)[0] + "…"

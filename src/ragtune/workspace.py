@@ -1,0 +1,354 @@
+"""A workspace: a folder with `ragtune.toml` and its index; everything a program does with one.
+
+    import ragtune
+
+    workspace = ragtune.init("assistant")
+    workspace.add(["handbook/"])
+    answer = workspace.ask("How many days of leave do I get?")
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from ragtune import config
+from ragtune.config import Settings
+from ragtune.errors import ConfigError, DocumentError, WorkspaceError
+from ragtune.types import (
+    Answer,
+    Citation,
+    Document,
+    DocumentInfo,
+    Filter,
+    Hit,
+    OnProgress,
+    Passage,
+    System,
+)
+
+if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` needs no model
+    import threading
+
+    from ragtune.ask import Event
+    from ragtune.calibrate import Calibration
+    from ragtune.ingest.sync import SyncReport
+    from ragtune.store.embedded import EmbeddedStore
+    from ragtune.store.verify import VerifyReport
+
+FRESH_SECONDS = 0.2  # a look for changed files that takes longer is not made before each question
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `ragtune status` shows; sizes in bytes."""
+
+    workspace: str
+    documents: int
+    quarantined: int
+    passages: int
+    sources: tuple[str, ...]
+    errors: tuple[DocumentInfo, ...]
+    sizes: dict[str, int]
+    embedder: str
+    generator: str
+    answer: str
+    threshold: float
+    current: bool  # whether the index equals the folders, as far as a quick look tells
+    versions: dict[str, str]
+
+
+class Workspace:
+    """An opened workspace. Use it as a context manager, or call `close`."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self.root = root
+        self.settings = settings
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def store(self) -> EmbeddedStore:
+        """The index; opened at first use."""
+        from ragtune.store.embedded import EmbeddedStore
+
+        return EmbeddedStore(self.root / config.DATA_FOLDER)
+
+    @cached_property
+    def system(self) -> System:
+        """Store and models; each model loads when it is first needed."""
+        from ragtune.models.embed import load_embedder
+        from ragtune.models.generate import load_generator
+        from ragtune.models.rerank import load_reranker
+
+        return System(
+            store=self.store,
+            embedder=load_embedder(self.settings),
+            generator=load_generator(self.settings),
+            reranker=load_reranker(self.settings),
+            calibration=self._calibration(),
+        )
+
+    def close(self) -> None:
+        """Releases files; a later call opens them again."""
+        if "store" in self.__dict__:
+            self.store.close()
+        for name in ("store", "system"):
+            self.__dict__.pop(name, None)
+
+    # ------------------------------------------------------------ documents
+
+    def add(
+        self,
+        paths: Sequence[str | Path],
+        on_progress: OnProgress | None = None,
+        dry_run: bool = False,
+    ) -> SyncReport:
+        """Reads files, folders and database URLs into the index, and remembers them for `sync`."""
+        from ragtune.ingest import sync
+
+        return sync.add(
+            [str(p) for p in paths],
+            self.store,
+            self.system.embedder,
+            self.settings,
+            self.root,
+            on_progress=on_progress,
+            dry_run=dry_run,
+        )
+
+    def sync(self, on_progress: OnProgress | None = None, dry_run: bool = False) -> SyncReport:
+        """Makes the index equal to what was added: new, changed, moved and deleted files."""
+        from ragtune.ingest import sync
+
+        return sync.sync(
+            self.store,
+            self.system.embedder,
+            self.settings,
+            self.root,
+            on_progress=on_progress,
+            dry_run=dry_run,
+        )
+
+    def watch(self, stop: threading.Event, on_report: Callable[[SyncReport], None]) -> None:
+        """Keeps the index equal to the folders until `stop` is set."""
+        from ragtune.ingest.watch import watch
+
+        watch(self.store, self.system.embedder, self.settings, self.root, stop, on_report)
+
+    def remove(self, documents: Sequence[str]) -> SyncReport:
+        """Takes documents out of the index; `sync` does not bring them back, `add` does."""
+        from ragtune.ingest import sync
+
+        return sync.remove(list(documents), self.store, self.root)
+
+    def refresh(self) -> SyncReport | None:
+        """Before a question: takes in what changed on disk, unless `fresh` says not to look."""
+        from ragtune.ingest import sync
+
+        if self.settings.fresh == "never":
+            return None
+        if self.settings.fresh == "auto":
+            last = float(self.store.meta_get("look_seconds") or 0.0)
+            if last > FRESH_SECONDS:
+                return None
+        started = time.perf_counter()
+        changed = sync.changed(self.store, self.settings, self.root)
+        seconds = time.perf_counter() - started
+        if seconds > FRESH_SECONDS:
+            self.store.meta_set("look_seconds", str(seconds))
+        return self.sync() if changed else None
+
+    def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
+        """All sources with state, error and number of passages, sorted by uri."""
+        return self.store.documents(where)
+
+    def document(self, uri: str) -> Document:
+        """The document of this uri (a file name is enough when it is unique)."""
+        document = self.store.get(uri) or self.store.get(self._uri(uri))
+        if document is None:
+            raise DocumentError(f"no document {uri!r} in this workspace: see `ragtune docs`")
+        return document
+
+    def passages(self, document: Document) -> list[Passage]:
+        """The passages of a document in the order of the text."""
+        return self.store.passages_of(document.id)
+
+    # ------------------------------------------------------------ questions
+
+    def search(self, query: str, k: int | None = None, where: Filter | None = None) -> list[Hit]:
+        """The k best segments for a query."""
+        from ragtune import retrieve
+
+        self.refresh()
+        return retrieve.search(query, self.system, self.settings, where, k)
+
+    def ask(
+        self,
+        question: str,
+        where: Filter | None = None,
+        history: Sequence[str] = (),
+        answer: Literal["quote", "write"] | None = None,
+    ) -> Answer:
+        """The verified answer to a question; `answer` overrides the setting for this call."""
+        from ragtune.types import Answer as Final
+
+        for event in self.ask_stream(question, where, history, answer):
+            if isinstance(event, Final):
+                return event
+        raise AssertionError("ask_stream ends with an Answer")
+
+    def ask_stream(
+        self,
+        question: str,
+        where: Filter | None = None,
+        history: Sequence[str] = (),
+        answer: Literal["quote", "write"] | None = None,
+    ) -> Iterator[Event]:
+        """Evidence at once, Tokens while a model writes, the Answer last."""
+        from ragtune.ask import ask_stream
+
+        self.refresh()
+        settings = replace(self.settings, answer=answer) if answer else self.settings
+        return ask_stream(question, self.system, settings, where, history)
+
+    def check(self, citation: Citation) -> Literal["current", "moved", "stale"]:
+        """Whether a citation given earlier still says what it said."""
+        from ragtune import cite
+
+        self.refresh()
+        return cite.state(citation, self.store.get(citation.uri))
+
+    # ------------------------------------------------------------ keeping house
+
+    def verify(self) -> VerifyReport:
+        """Proves that index, texts and vectors agree."""
+        return self.store.verify()
+
+    def status(self) -> Status:
+        """What is in the workspace, what could not be read, sizes and versions."""
+        from importlib.metadata import version
+
+        from ragtune.ingest import sync
+
+        infos = self.documents()
+        errors = tuple(i for i in infos if i.state == "quarantined")
+        folder = self.root / config.DATA_FOLDER
+        sizes = {
+            str(p.relative_to(folder)): _size(p) for p in sorted(folder.glob("*")) if p.exists()
+        }
+        packages = ("ragtune", "onnxruntime", "tantivy", "xllamacpp", "pypdfium2")
+        return Status(
+            workspace=str(self.root),
+            documents=len(infos) - len(errors),
+            quarantined=len(errors),
+            passages=sum(i.passages for i in infos),
+            sources=tuple(self.store.sources()),
+            errors=errors,
+            sizes=sizes,
+            embedder=self.settings.embedder,
+            generator=f"{self.settings.generator}: {self.settings.model}",
+            answer=self.settings.answer,
+            threshold=self.settings.threshold,
+            current=not sync.changed(self.store, self.settings, self.root),
+            versions={name: version(name) for name in packages},
+        )
+
+    def calibrate(self, questions: Path, save: bool = True) -> Calibration:
+        """Fits the declining threshold to labelled questions and keeps it in the workspace."""
+        from dataclasses import asdict
+
+        from ragtune import evidence, retrieve
+        from ragtune.calibrate import calibrate
+
+        rows = read_jsonl(questions)
+
+        def support(question: str) -> float:
+            hits = retrieve.search(question, self.system, self.settings)
+            return evidence.select(question, hits, self.system, self.settings).support
+
+        self.refresh()
+        result = calibrate(rows, support)
+        if save:
+            self.store.meta_set("calibration", json.dumps(asdict(result)))
+            self.__dict__.pop("system", None)
+        return result
+
+    def _calibration(self) -> dict[str, float]:
+        stored = self.store.meta_get("calibration")
+        values = json.loads(stored) if stored else {}
+        return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+
+    def _uri(self, name: str) -> str:
+        """The uri that a user means by a path or by the end of one."""
+        path = Path(name)
+        if path.exists():
+            full = path.resolve()
+            if full.is_relative_to(self.root):
+                return full.relative_to(self.root).as_posix()
+            return full.as_posix()
+        ends = [i.uri for i in self.documents() if i.uri.endswith("/" + name) or i.uri == name]
+        if len(ends) > 1:
+            raise DocumentError(f"{name!r} is not unique: " + ", ".join(ends[:5]))
+        return ends[0] if ends else name
+
+
+def init(folder: str | Path = ".") -> Workspace:
+    """Makes a workspace in `folder`; an existing one is opened unchanged."""
+    root = Path(folder).resolve()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / config.DATA_FOLDER).mkdir(exist_ok=True)
+        path = root / config.FILE_NAME
+        if not path.exists():
+            path.write_text(config.template(), "utf-8")
+    except OSError as error:
+        raise WorkspaceError(f"cannot make a workspace in {root}: {error.strerror}") from None
+    return open(root)
+
+
+def open(folder: str | Path = ".", changes: dict[str, Any] | None = None) -> Workspace:
+    """Opens the workspace in `folder` or above it; `changes` overrides settings for this run."""
+    root = config.find_workspace(Path(folder))
+    return Workspace(root, config.change(config.load(root), changes or {}))
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file. Raises ConfigError with the line that is wrong."""
+    rows: list[dict[str, Any]] = []
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path}, line {number}: not JSON: {error.msg}") from None
+        if not isinstance(row, dict):
+            raise ConfigError(f"{path}, line {number}: must be a JSON object")
+        rows.append(row)
+    return rows
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return path.stat().st_size
