@@ -1,0 +1,1 @@
+"""Texts and tables of the sample company, and the writers that turn them into files."""
