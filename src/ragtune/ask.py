@@ -1,14 +1,14 @@
 """The path of one question, all of it.
 
-    question ─▶ route ─▶ search ─▶ select evidence ─▶ quote ──────────────▶ Answer
-                                         └─(answer = "write")─▶ write ─▶ verify ─▶ Answer
+question ─▶ route ─▶ search ─▶ select evidence ─▶ quote ──────────────▶ Answer
+                                     └─(answer = "write")─▶ write ─▶ verify ─▶ Answer
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ragtune import cite, evidence, retrieve
 from ragtune.config import Settings
@@ -19,7 +19,6 @@ from ragtune.types import (
     Filter,
     Generation,
     Route,
-    Status,
     System,
     Token,
 )
@@ -57,7 +56,9 @@ def ask_stream(
     clock = _Clock()
     route = system.router.route(question) if system.router else DEFAULT_ROUTE
     if route.reply is not None:
-        yield _answer(cite.Verified(route.reply, (), "uncited", ()), Evidence(), route, clock, "reply")
+        yield _answer(
+            cite.Verified(route.reply, (), "uncited", ()), Evidence(), route, clock, "reply"
+        )
         return
 
     query = in_context(question, history)
@@ -77,9 +78,7 @@ def ask_stream(
         return
 
     written: list[str] = []
-    generation = Generation(
-        settings.max_tokens, settings.temperature, settings.seed, route.adapter
-    )
+    generation = Generation(settings.max_tokens, settings.temperature, settings.seed, route.adapter)
     messages = cite.prompt(query, found, settings.evidence_sentences)
     for token in system.generator.stream(messages, generation):
         if not written:
@@ -97,38 +96,29 @@ def ask_stream(
     yield replace(answer, written=text)
 
 
-@dataclass(slots=True)
 class _Clock:
     """Seconds by stage."""
 
-    started: float = 0.0
-    last: float = 0.0
-
-    laps: dict[str, float] | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self.started = self.last = time.perf_counter()
-        self.laps = {}
+        self.laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        assert self.laps is not None
         self.laps[name], self.last = now - self.last, now
 
     def timings(self) -> dict[str, float]:
-        assert self.laps is not None
         return {**self.laps, "total": time.perf_counter() - self.started}
 
 
 def _answer(
     verified: cite.Verified, found: Evidence, route: Route, clock: _Clock, model: str
 ) -> Answer:
-    status: Status = verified.status
     return Answer(
         text=verified.text,
         citations=verified.citations,
         hits=found.hits,
-        status=status,
+        status=verified.status,
         route=route,
         timings=clock.timings(),
         model=model,

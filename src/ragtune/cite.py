@@ -20,7 +20,9 @@ from ragtune.types import Citation, Document, Evidence, Message, Sentence, Statu
 DECLINED = "The documents do not answer this question."
 COVERAGE = 0.7  # share of a written sentence's content words that its source must hold
 
-_MARKER = re.compile(r"\s*[\[(](?:source|evidence|doc|document)?\s*\d+(?:\s*[,;]\s*\d+)*[\])]", re.I)
+_MARKER = re.compile(
+    r"\s*[\[(](?:source|evidence|doc|document)?\s*\d+(?:\s*[,;]\s*\d+)*[\])]", re.I
+)
 _CLAUSE = re.compile(r"[,;:–—()]|\b(?:but|however|although|while|whereas|aber|jedoch)\b", re.I)
 _SYSTEM = (
     "You answer questions from numbered evidence sentences. Use only what the evidence says, "
@@ -106,9 +108,8 @@ def supporting(claim: str, sources: Sequence[Sentence]) -> tuple[Sentence, ...]:
             if first.document != second.document:
                 continue
             left, right = sorted((first, second), key=lambda s: s.start)
-            if (
-                min(coverage(claim, left.text), coverage(claim, right.text)) >= 0.25
-                and supports(claim, f"{left.text} {right.text}", _context(left))
+            if min(coverage(claim, left.text), coverage(claim, right.text)) >= 0.25 and supports(
+                claim, f"{left.text} {right.text}", _context(left)
             ):
                 return (left, right)
     return ()
@@ -161,7 +162,11 @@ def _numbers_agree(claim: str, source: str, context: str) -> bool:
     for number, unit, _ in _with_neighbours(claim):
         same = [near for n, _, near in known if n == number]
         if same:
-            if unit and unit not in set().union(*same) and any(u for n, u, _ in known if n == number):
+            if (
+                unit
+                and unit not in set().union(*same)
+                and any(u for n, u, _ in known if n == number)
+            ):
                 return False  # "20 percent" is not "20 days"
         elif number not in named or (unit and unit not in set(words.content(context))):
             return False
@@ -194,13 +199,19 @@ def _same_order(claim: str, source: str) -> bool:
     "A supplies B" and "B supplies A" have the same words; a reordering that is harmless falls
     back to the quote, which costs nothing but style.
     """
-    marks = [m for m in words.names(claim) + words.numbers(claim)]
-    position = {t.removesuffix("'s"): i for i, t in reversed(list(enumerate(words.tokens(source))))}
-    in_claim = {t.removesuffix("'s"): i for i, t in reversed(list(enumerate(words.tokens(claim))))}
+    marks = words.names(claim) + words.numbers(claim)
+    position, in_claim = _first_positions(source), _first_positions(claim)
     shared = sorted(
         {m for m in marks if m in position and m in in_claim}, key=lambda m: in_claim[m]
     )
     return [position[m] for m in shared] == sorted(position[m] for m in shared)
+
+
+def _first_positions(text: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for i, token in enumerate(words.tokens(text)):
+        found.setdefault(token.removesuffix("'s"), i)
+    return found
 
 
 def _context(sentence: Sentence) -> str:

@@ -3,7 +3,7 @@
     RagtuneError                  one line for a person: what is wrong and what to do
     ├── ConfigError               ragtune.toml, an option or an environment variable
     ├── WorkspaceError            no workspace here, damaged, locked for too long, disk full
-    ├── DocumentError             a file or row that cannot be read; it is quarantined, the rest goes on
+    ├── DocumentError             a file or row that cannot be read: quarantined, the rest goes on
     ├── WeightsError              model weights missing, not the published ones, not obtainable
     └── GenerationError           the language model failed or its endpoint does not answer
 

@@ -129,7 +129,9 @@ def hit_lines(number: int, hit: Hit) -> list[str]:
     """One search hit: where, how it was found, and its text."""
     found = "+".join(hit.from_)
     head = click.style(f"{number:2}. {safe(hit.uri)}", bold=True)
-    lines = [f"{head}  {safe(hit.place.label)}  " + click.style(f"{hit.score:.3f} {found}", dim=True)]
+    lines = [
+        f"{head}  {safe(hit.place.label)}  " + click.style(f"{hit.score:.3f} {found}", dim=True)
+    ]
     return lines + _wrapped(_shorten(hit.text, 400), "    ", "    ")
 
 
@@ -137,7 +139,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """Aligned columns; numbers to the right."""
     cells = [[safe(str(c)) for c in row] for row in rows]
     widths = [max(len(r[i]) for r in [list(head), *cells]) for i in range(len(head))]
-    right = [all(isinstance(r[i], int | float) for r in rows) and bool(rows) for i in range(len(head))]
+    right = [
+        all(isinstance(r[i], int | float) for r in rows) and bool(rows) for i in range(len(head))
+    ]
 
     def line(row: Sequence[str]) -> str:
         return "  ".join(
@@ -160,9 +164,9 @@ def _paragraphs(text: str) -> list[str]:
     lines: list[str] = []
     for line in text.split("\n"):
         indent = line[: len(line) - len(line.lstrip())]
-        lines += textwrap.wrap(
-            line, WIDTH, subsequent_indent=indent, break_on_hyphens=False
-        ) or [""]
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [
+            ""
+        ]
     return lines
 
 

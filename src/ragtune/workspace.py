@@ -1,10 +1,10 @@
 """A workspace: a folder with `ragtune.toml` and its index; everything a program does with one.
 
-    import ragtune
+import ragtune
 
-    workspace = ragtune.init("assistant")
-    workspace.add(["handbook/"])
-    answer = workspace.ask("How many days of leave do I get?")
+workspace = ragtune.init("assistant")
+workspace.add(["handbook/"])
+answer = workspace.ask("How many days of leave do I get?")
 """
 
 from __future__ import annotations

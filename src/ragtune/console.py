@@ -1,0 +1,155 @@
+"""What the commands share: their options, opening a workspace, progress and printing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ragtune.errors import ConfigError
+
+if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
+    from ragtune.ingest.sync import SyncReport
+    from ragtune.types import Filter, OnProgress
+    from ragtune.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(command: F) -> F:
+    """The options that every command has."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object on standard output."
+    )(command)
+    return click.option(
+        "-w", "--workspace", metavar="DIR", help="The workspace; default: here or above."
+    )(command)
+
+
+def questions(command: F) -> F:
+    """The options of commands that search: exact filters and settings for this call."""
+    for option in (
+        click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
+                     help="A setting of ragtune.toml for this call."),
+        click.option("--until", metavar="DATE", help="Only documents modified on or before DATE."),
+        click.option("--since", metavar="DATE", help="Only documents modified on or after DATE."),
+        click.option("--tag", multiple=True, help="Only documents with this tag."),
+        click.option("--type", "types", multiple=True, help="Only this type: pdf, docx, md, …"),
+        click.option("--path", multiple=True, metavar="GLOB", help='Only paths, as "policies/*".'),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def fail(message: str, code: int) -> None:
+    """Ends with one line on standard error (and an error object with --json)."""
+    from ragtune import render
+
+    if "--json" in sys.argv:
+        click.echo(render.to_json({"error": message}))
+    click.echo(f"ragtune: {render.safe(message)}", err=True)
+    raise SystemExit(code)
+
+
+def open_workspace(workspace: str | None, changes: tuple[str, ...] = ()) -> Workspace:
+    """The workspace of `--workspace`, or here or above, with `--set` changes."""
+    import tomllib
+
+    from ragtune import workspace as library
+
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {change!r}: write it as KEY=VALUE")
+        try:
+            values[key.strip()] = tomllib.loads(f"v = {value}")["v"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = value
+    return library.open(workspace or ".", values)
+
+
+def filter_of(
+    path: tuple[str, ...], types: tuple[str, ...], tag: tuple[str, ...],
+    since: str | None, until: str | None,
+) -> Filter | None:  # fmt: skip
+    """The filter that the options describe, or None."""
+    from ragtune.types import Filter
+
+    if not (path or types or tag or since or until):
+        return None
+    return Filter(path, types, tag, _seconds(since, False), _seconds(until, True))
+
+
+def _seconds(date: str | None, whole_day: bool) -> float | None:
+    if date is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:
+        raise ConfigError(f"{date!r} is not a date: write it as 2026-01-31") from None
+    return moment.timestamp() + (86_399.999 if whole_day and len(date) == 10 else 0.0)
+
+
+def out(as_json: bool, value: object, lines: list[str]) -> None:
+    """Prints one JSON object or the lines."""
+    from ragtune import render
+
+    click.echo(render.to_json(value) if as_json else "\n".join(lines))
+
+
+def show_report(report: SyncReport, dry_run: bool, as_json: bool, exit_code: bool = True) -> None:
+    """Prints what `add`, `sync` or `rm` did; exit code 1 when nothing at all could be read."""
+    from ragtune import render
+
+    would = "would be " if dry_run else ""
+    counts = [
+        f"{len(items)} {would}{name}"
+        for name, items in (("added", report.added), ("changed", report.changed),
+                            ("moved", report.moved), ("deleted", report.deleted))
+        if items
+    ]  # fmt: skip
+    counts += [f"{report.unchanged} unchanged"] if report.unchanged else []
+    lines = [(", ".join(counts) or "nothing to do") + f" ({report.seconds:.1f} s)"]
+    lines += [click.style(f"not read: {render.safe(u)}: {render.safe(why)}", fg="yellow")
+              for u, why in report.failed]  # fmt: skip
+    lines += [click.style(render.safe(w), fg="yellow") for w in report.warnings]
+    out(as_json, report, lines)
+    good = report.added or report.changed or report.moved or report.deleted or report.unchanged
+    if exit_code and report.failed and not good:
+        raise SystemExit(1)
+
+
+@contextmanager
+def progress(as_json: bool) -> Iterator[OnProgress | None]:
+    """A progress bar with an ETA on a terminal; nothing elsewhere."""
+    if as_json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from ragtune import types
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show_step(step: types.Progress) -> None:
+            if step.what not in tasks:
+                tasks[step.what] = bar.add_task(step.what, detail="")
+            bar.update(tasks[step.what], completed=step.done, total=step.total or None,
+                       detail=step.detail[-40:])  # fmt: skip
+
+        yield show_step
