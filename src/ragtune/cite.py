@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from ragtune import words
@@ -130,7 +131,7 @@ def supports(claim: str, source: str, context: str = "") -> bool:
         return False
     if not _numbers_agree(claim, source, context):
         return False
-    if words.negated(claim) != words.negated(_aligned_clause(claim, source)):
+    if any(words.negated(claim) != words.negated(c) for c in _clauses_used(claim, source)):
         return False
     return _same_order(claim, source)
 
@@ -174,23 +175,32 @@ def _numbers_agree(claim: str, source: str, context: str) -> bool:
 
 
 def _with_neighbours(text: str) -> list[tuple[str, str, set[str]]]:
-    """Every number of the text with the word that follows it and the words near it, as stems."""
-    stems = [words.stem(t) for t in words.tokens(text)]
+    """Every number of the text with the word that follows it and the words near it, as stems.
+
+    Near ends at the next number: in "the 200 weighs 12 kg" the kilograms belong to 12.
+    """
+    tokens = words.tokens(text)
+    stems = [words.stem(t) for t in tokens]
+    values = [words.numbers(t) for t in tokens]
     found = []
-    for i, token in enumerate(words.tokens(text)):
-        for number in words.numbers(token):
-            after = stems[i + 1] if i + 1 < len(stems) else ""
-            unit = after if after.isalpha() and after not in words.STOP_WORDS else ""
-            near = {token, *stems[max(0, i - 3) : i], *stems[i + 1 : i + 5]}
-            found.append((number, unit, near))
+    for i, token in enumerate(tokens):
+        after = list(takewhile(lambda j: not values[j], range(i + 1, min(i + 5, len(tokens)))))
+        before = list(takewhile(lambda j: not values[j], range(i - 1, max(i - 4, -1), -1)))
+        follows = stems[i + 1] if i + 1 < len(stems) else ""
+        unit = follows if follows.isalpha() and follows not in words.STOP_WORDS else ""
+        near = {token, *(stems[j] for j in (*before, *after))}
+        found += [(number, unit, near) for number in values[i]]
     return found
 
 
-def _aligned_clause(claim: str, source: str) -> str:
-    """The clause of the source that holds most of the claim; the whole source if none does."""
+def _clauses_used(claim: str, source: str) -> list[str]:
+    """The clauses of the source that the claim draws on: the closest, and any that add to it."""
     clauses = [c for c in _CLAUSE.split(source) if c and c.strip()]
     best = max(clauses, key=lambda c: coverage(claim, c), default=source)
-    return best if coverage(claim, best) >= 0.6 else source
+    if coverage(claim, best) < 0.6:
+        return [source]
+    rest = set(words.content(claim)) - set(words.content(best))
+    return [best, *(c for c in clauses if c is not best and rest & set(words.content(c)))]
 
 
 def _same_order(claim: str, source: str) -> bool:
@@ -199,7 +209,7 @@ def _same_order(claim: str, source: str) -> bool:
     "A supplies B" and "B supplies A" have the same words; a reordering that is harmless falls
     back to the quote, which costs nothing but style.
     """
-    marks = words.names(claim) + words.numbers(claim)
+    marks = words.names(claim) + words.numbers(claim) + words.names(source)
     position, in_claim = _first_positions(source), _first_positions(claim)
     shared = sorted(
         {m for m in marks if m in position and m in in_claim}, key=lambda m: in_claim[m]
