@@ -27,7 +27,8 @@ def sentence(part: str, title: str = "Handbook", document: int = 1) -> Sentence:
     )
 
 
-SOURCES = tuple(sentence(part.strip() + ".") for part in TEXT.split(". ")[:-1]) + (
+SOURCES = (
+    *(sentence(part.strip() + ".") for part in TEXT.split(". ")[:-1]),
     sentence("Dogs are not allowed in the Hamburg workshop."),
 )
 EVIDENCE = Evidence(sentences=SOURCES, supported=True)
