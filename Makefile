@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` and `make test`. Both start with `make setup`, which makes
+# .venv and installs what they need; nothing outside this folder and the weights' cache is touched.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: setup demo test lint types unit integration wheel picture sample clean
+
+setup: $(VENV)/.installed
+	@$(BIN)/ragtune weights
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("ragtune needs Python 3.11 or newer; try: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/ragtune demo
+
+test: lint types unit integration
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/pytest tests/unit
+
+integration: setup
+	$(BIN)/pytest tests/integration
+
+# `pip install ragtune` must work the same: build the wheel and run its demo in a bare environment.
+wheel: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build --wheel
+
+sample: setup  ## makes the sample company's office files again
+	$(BIN)/python scripts/make_sample.py
+
+picture: setup  ## makes the picture of the demo in the README
+	$(BIN)/python scripts/demo_picture.py
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
