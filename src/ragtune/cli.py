@@ -285,7 +285,10 @@ def demo(keep: str | None, workspace: str | None, as_json: bool) -> None:
     from ragtune.demo import run
 
     with progress(as_json) as on_progress:
-        run(Path(keep) if keep else None, on_progress, None if as_json else click.echo)
+        said: list[str] = []
+        run(Path(keep) if keep else None, on_progress, said.append if as_json else click.echo)
+    if as_json:
+        out(True, {"lines": [click.unstyle(line) for line in said]}, [])
 
 
 @cli.command()
