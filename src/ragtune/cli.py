@@ -284,9 +284,9 @@ def demo(keep: str | None, workspace: str | None, as_json: bool) -> None:
     """See it work: a sample company, real questions, an edit and a delete."""
     from ragtune.demo import run
 
-    with progress(as_json) as on_progress:
-        said: list[str] = []
-        run(Path(keep) if keep else None, on_progress, said.append if as_json else click.echo)
+    said: list[str] = []
+    say = said.append if as_json else click.echo
+    run(Path(keep) if keep else None, lambda: progress(as_json), say)
     if as_json:
         out(True, {"lines": [click.unstyle(line) for line in said]}, [])
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -29,10 +30,14 @@ DELETED = "policies/company-cars.txt"
 DELETE_QUESTION = "May my wife drive my company car?"
 
 
-def run(keep: Path | None, on_progress: OnProgress | None, say: Callable[[str], None]) -> None:
+Bar = Callable[[], AbstractContextManager[OnProgress | None]]
+
+
+def run(keep: Path | None, bar: Bar, say: Callable[[str], None]) -> None:
     """Indexes the sample company in a workspace of its own, asks, edits, deletes, asks again.
 
-    `keep` names a new folder for the workspace; otherwise it is temporary. `say` gets the lines.
+    `keep` names a new folder for the workspace; otherwise it is temporary. `bar` shows the
+    progress of reading, `say` gets the lines.
     """
     with tempfile.TemporaryDirectory(prefix="ragtune-demo-") as temporary:
         root = keep or Path(temporary)
@@ -41,15 +46,14 @@ def run(keep: Path | None, on_progress: OnProgress | None, say: Callable[[str], 
             shutil.rmtree(company)
         shutil.copytree(SAMPLE, company)
         with init(root) as workspace:
-            _show(workspace, company, on_progress, say)
+            _show(workspace, company, bar, say)
         say(_next(root if keep else None))
 
 
-def _show(
-    workspace: Workspace, company: Path, on_progress: OnProgress | None, say: Callable[[str], None]
-) -> None:
+def _show(workspace: Workspace, company: Path, bar: Bar, say: Callable[[str], None]) -> None:
     say(_title("1. Read a company's files"))
-    report = workspace.add([company], on_progress)
+    with bar() as on_progress:
+        report = workspace.add([company], on_progress)
     formats = sorted({info.type for info in workspace.documents()})
     count = len(workspace.documents())
     say(f"{count} documents ({', '.join(formats)}) in {report.seconds:.1f} s.")
