@@ -1,0 +1,282 @@
+"""From hits to evidence: sentences ranked against the question, quotes, and a support score.
+
+    hits ─▶ units (sentences, items, rows) ─▶ rank ─▶ quotes grown around the best ─▶ support
+
+A unit's rank is the cosine of question and unit plus its BM25 share plus two small hints: where
+its passage was found, and whether it holds the type of answer that is asked for. The weights were
+chosen on the fitting half of SQuAD v2's articles (benchmarks/answering.py) and checked on the
+other half and on documents unlike it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ragtune import question as asked
+from ragtune import support, words
+from ragtune.config import Settings
+from ragtune.quoting import grow
+from ragtune.sentences import sentences
+from ragtune.types import BlockKind, Document, Evidence, Hit, Quote, Sentence, System
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+LEXICAL = 0.4  # weight of BM25 / its maximum, beside a cosine
+RANK = 0.01  # taken off for each place further down in the hits
+TYPE = 0.05  # added where the expected type of answer is held, taken off where it is not
+K1, B = 0.6, 0.3  # BM25: a sentence's length says little, a repeated word less than in passages
+NEIGHBOUR = 0.5  # a question's word in the sentence before counts this much: "It costs …"
+HEADING = 0.5  # … and so does one in the heading path
+EMBEDDED = 40  # units that are embedded for a question: 25 to 35 ms when none is cached
+CLOSE = 0.25  # a second quote's rank may be this much below the first's
+KEPT = 10  # evidence sentences that are returned
+
+
+@dataclass(slots=True)
+class Unit:
+    """A sentence, list item, table row or heading of a hit, as the ranking sees it."""
+
+    hit: int
+    document: Document
+    start: int
+    end: int
+    kind: BlockKind
+    terms: Counter[str]  # stems of content words
+    context: frozenset[str]  # stems of the heading path
+    before: Mapping[str, int] = field(default_factory=dict)  # terms of the unit before
+    cosine: float = 0.0
+    lexical: float = 0.0  # BM25 / the largest BM25 of all units
+    score: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The unit, exactly as in the document."""
+        return self.document.text[self.start : self.end]
+
+    @property
+    def asks(self) -> bool:
+        """Whether the unit is itself a question, as a FAQ's headings are."""
+        return self.text.endswith(("?", "？"))
+
+
+def select(question: str, hits: Sequence[Hit], system: System, settings: Settings) -> Evidence:
+    """Ranks the sentences of `hits`, picks and grows the quotes, and scores their support.
+
+    Hits whose document has changed or gone since the search are left out: what is quoted is always
+    what the document says now.
+    """
+    hits, units = _units(hits, system)
+    if not units:
+        return Evidence(hits=tuple(hits))
+    weights = _rank(question, units, system)
+    answers = sorted(
+        (unit for unit in _answering(units) if unit.kind != "heading" and not unit.asks),
+        key=lambda unit: -unit.score,
+    )
+    if not answers:
+        return Evidence(hits=tuple(hits))
+    quotes = _quotes(question, answers, units, hits, settings)
+    score = support.score(support.features(question, answers, quotes, hits, weights))
+    threshold = settings.threshold
+    if threshold < 0:
+        threshold = system.calibration.get("threshold", support.threshold())
+    return Evidence(
+        sentences=tuple(_sentence(u.document, u.start, u.end, u.score) for u in answers[:KEPT]),
+        quotes=tuple(quotes),
+        support=score,
+        supported=score >= threshold,
+        hits=tuple(hits),
+    )
+
+
+# ---------------------------------------------------------------- units
+
+
+def _units(hits: Sequence[Hit], system: System) -> tuple[list[Hit], list[Unit]]:
+    """The hits that still hold, and their units in reading order, hit by hit."""
+    documents: dict[str, Document | None] = {}
+    kept: list[Hit] = []
+    units: list[Unit] = []
+    seen: set[tuple[int, int]] = set()
+    for hit in hits:
+        if hit.uri not in documents:
+            documents[hit.uri] = system.store.get(hit.uri)
+        document = documents[hit.uri]
+        start, end = hit.passage.start, hit.passage.end
+        if document is None or document.text[start:end] != hit.passage.text:
+            continue
+        context = frozenset(words.content(hit.passage.heading or hit.title))
+        before: Mapping[str, int] = {}
+        blocks = document.map.blocks
+        at = 0
+        for low, high in sentences(document.text, start, end, blocks):
+            while at < len(blocks) and blocks[at].end <= low:
+                at += 1
+            kind: BlockKind = "paragraph"
+            if at < len(blocks) and blocks[at].start <= low:
+                kind = blocks[at].kind
+            terms = _terms(document.text[low:high])
+            if (document.id, low) not in seen:
+                seen.add((document.id, low))
+                units.append(Unit(len(kept), document, low, high, kind, terms, context, before))
+            before = terms
+        kept.append(hit)
+    return kept, units
+
+
+@lru_cache(maxsize=20_000)
+def _terms(text: str) -> Counter[str]:
+    return Counter(words.content(text))
+
+
+def _answering(units: Sequence[Unit]) -> list[Unit]:
+    """Units with their final score: what follows a question in a FAQ answers that question."""
+    asking: Unit | None = None
+    for unit in units:
+        if asking is not None and unit.document is asking.document and unit.kind != "heading":
+            if not unit.asks:
+                unit.score = max(unit.score, asking.score)
+                unit.cosine = max(unit.cosine, asking.cosine)
+                asking = None
+            continue
+        asking = unit if unit.asks else None
+    return list(units)
+
+
+# ---------------------------------------------------------------- ranking
+
+
+def _rank(question: str, units: Sequence[Unit], system: System) -> dict[str, float]:
+    """Sets `lexical`, `cosine` and `score` of every unit; the weights of the question's words."""
+    terms = list(dict.fromkeys(words.content(question)))
+    weights = idf(terms, units)
+    mean = sum(u.terms.total() for u in units) / len(units) or 1.0
+    for unit in units:
+        unit.lexical = _bm25(unit, weights, mean)
+    largest = max(u.lexical for u in units) or 1.0
+    for unit in units:
+        unit.lexical /= largest
+        unit.score = LEXICAL * unit.lexical - RANK * unit.hit
+    best = sorted(units, key=lambda u: -u.score)[:EMBEDDED]
+    wanted = asked.Wanted(question)
+    vectors = _embed([question, *(u.text for u in best)], system)
+    cosines = vectors[1:] @ vectors[0]
+    for unit, cosine in zip(best, cosines.tolist(), strict=True):
+        unit.cosine = cosine
+        held = wanted(unit.text)
+        unit.score += cosine + (0.0 if held is None else TYPE if held else -TYPE)
+    return weights
+
+
+def idf(terms: Sequence[str], units: Sequence[Unit]) -> dict[str, float]:
+    """Weight of each term: rare among the hits weighs more, and in none of them most.
+
+    Counted over the hits and not over the whole index: the hits share the question's topic, so
+    this finds the words that tell them apart, and does not depend on the size of the index.
+    """
+    holders: dict[str, set[int]] = {term: set() for term in terms}
+    for unit in units:
+        for term in terms:
+            if term in unit.terms or term in unit.context:
+                holders[term].add(unit.hit)
+    n = len({unit.hit for unit in units})
+    return {t: math.log(1 + (n - len(h) + 0.5) / (len(h) + 0.5)) for t, h in holders.items()}
+
+
+def _bm25(unit: Unit, weights: Mapping[str, float], mean: float) -> float:
+    """BM25 of one unit; words of its heading path and of the unit before count in part."""
+    norm = K1 * (1 - B + B * unit.terms.total() / mean)
+    total = 0.0
+    for term, weight in weights.items():
+        count = unit.terms.get(term, 0)
+        own = count * (K1 + 1) / (count + norm) if count else 0.0
+        near = max(HEADING * (term in unit.context), NEIGHBOUR * (term in unit.before))
+        total += weight * max(own, near)
+    return total
+
+
+# Vectors of texts that were embedded lately: the same sentences come up again for questions on
+# the same subject. 16 MB at most with 384 dimensions.
+_RECENT = 10_000
+_recent: OrderedDict[tuple[str, str], Floats] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _embed(texts: Sequence[str], system: System) -> Floats:
+    """Unit vectors of `texts`, shape (len(texts), dimensions)."""
+    import numpy as np
+
+    name = system.embedder.name
+    with _lock:
+        found = {text: _recent.get((name, text)) for text in texts}
+    missing = [text for text, vector in found.items() if vector is None]
+    if missing:
+        made = system.embedder.embed(missing)
+        with _lock:
+            for text, vector in zip(missing, made, strict=True):
+                found[text] = _recent[name, text] = vector
+            while len(_recent) > _RECENT:
+                _recent.popitem(last=False)
+    return np.stack([vector for text in texts if (vector := found[text]) is not None])
+
+
+# ---------------------------------------------------------------- quotes
+
+
+def _quotes(
+    question: str,
+    answers: Sequence[Unit],
+    units: Sequence[Unit],
+    hits: Sequence[Hit],
+    settings: Settings,
+) -> list[Quote]:
+    """The best unit and those that come close, each grown; none overlaps another."""
+    form = asked.form(question)
+    scores = {(u.document.id, u.start): u.score for u in units}
+    quotes: list[Quote] = []
+    taken: list[tuple[int, int, int]] = []
+    said: list[str] = []
+    for unit in answers:
+        if len(quotes) == settings.quotes or unit.score < answers[0].score - CLOSE:
+            break
+        document = unit.document
+        folded = " ".join(words.tokens(unit.text))
+        if folded in said or any(
+            d == document.id and unit.start < e and s < unit.end for d, s, e in taken
+        ):
+            continue
+        bounds = [(s, e) for d, s, e in taken if d == document.id]
+        start, end = grow(
+            document, (unit.start, unit.end), form, settings.quote_words, scores, bounds
+        )
+        taken.append((document.id, start, end))
+        said.append(folded)
+        span = _sentence(document, start, end, unit.score)
+        quotes.append(Quote(span, unit.start, min(unit.end, end)))
+    return quotes
+
+
+def _sentence(document: Document, start: int, end: int, score: float) -> Sentence:
+    from ragtune.places import place
+
+    return Sentence(
+        document.id,
+        document.uri,
+        document.title,
+        document.sha256,
+        start,
+        end,
+        document.text[start:end],
+        score,
+        place(document, start, end),
+    )
