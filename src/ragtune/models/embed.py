@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ragtune import config
 from ragtune.errors import ConfigError, WeightsError
-from ragtune.models import minilm, weights
+from ragtune.models import minilm, runtime, weights
 from ragtune.types import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ class OnnxEmbedder:
     def _tokenizer_only(self) -> Any:
         with self._lock:
             if self._tokenizer is None:
-                self._tokenizer = _load_tokenizer(self._files() / "tokenizer.json")
+                self._tokenizer = runtime.tokenizer(self._files() / "tokenizer.json")
             return self._tokenizer
 
     def _ready(self) -> tuple[_Model, Any]:
@@ -147,20 +145,10 @@ class _Model:
     """A session with what is needed to feed it and to read it."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = minilm.session_options()
-        if (path.parent / _OPTIMISED).exists():
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has a dozen error classes without a common base
-            reason = str(error).splitlines()[0]
-            raise WeightsError(f"{path} does not load in ONNX Runtime: {reason}") from None
+        optimised = (path.parent / _OPTIMISED).exists()
+        self._session = runtime.session(path, optimised=optimised)
         self._inputs = [value.name for value in self._session.get_inputs()]
-        unknown = set(self._inputs) - {"input_ids", "attention_mask", "token_type_ids"}
+        unknown = set(self._inputs) - set(runtime.INPUTS)
         if unknown:
             raise WeightsError(f"{path}: not a text embedding model: inputs {sorted(unknown)}")
         ranks = {value.name: len(value.shape) for value in self._session.get_outputs()}
@@ -198,19 +186,6 @@ class _Model:
             feeds["token_type_ids"] = np.zeros_like(ids)
         result: Vectors = self._session.run([output], feeds)[0]
         return result
-
-
-def _load_tokenizer(path: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise WeightsError(f"{path} is not a tokenizer: {error}") from None
-    # Published files carry settings for padded batches; we pad nothing and cut by ourselves.
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def _tokenize(tokenizer: Any, text: str) -> Any:
@@ -314,6 +289,9 @@ def built(variant: Variant = "int8", on_progress: OnProgress | None = None) -> P
     folder = config.home() / "models" / _folder_name(variant)
     if _whole(folder):
         return folder
+    import shutil
+    import tempfile
+
     source = weights.obtain(weights.MINILM.name, on_progress)
     if on_progress is not None:
         on_progress(Progress("build", 0, 1, f"{weights.MINILM.name} {variant}"))

@@ -14,12 +14,12 @@ table keep the cosine to fp32 at .994 where the usual per-tensor recipe has .950
 
 from __future__ import annotations
 
-import logging
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ragtune.models import runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,6 +155,8 @@ def quantize(model: Any, target: Path) -> None:
 
     Per-channel weight scales, 7-bit weights (without VNNI the u8·s8 products would saturate).
     """
+    import logging
+
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     root = logging.getLogger()
@@ -178,29 +180,16 @@ def optimise(model: Path, target: Path) -> None:
     """Writes `model` with ONNX Runtime's graph fusions applied, so that loading skips them."""
     import onnxruntime
 
-    options = session_options()
+    options = runtime.options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(target)
     onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def session_options() -> Any:
-    """Options for one text at a time on one core; parallelism is one text a thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: the library never prints
-    # Measured: this fusion keeps fp32 sums away from the int8 products' own fusion, 5-8% slower.
-    options.add_session_config_entry(
-        "optimization.disable_specified_optimizers", "SkipLayerNormFusion"
-    )
-    return options
-
-
 def write(safetensors: Path, folder: Path, variant: str) -> Path:
     """Builds `variant` ("int8" or "fp32") into `folder`; the path of its model.onnx."""
+    import tempfile
+
     import onnx
 
     target = folder / "model.onnx"
