@@ -86,7 +86,7 @@ class Catalogue:
                 " ORDER BY d.uri",
                 values,
             ).fetchall()
-        return [DocumentInfo(*row[:10], tuple(tags.get(row[0], ()))) for row in found]
+        return [DocumentInfo(*(*row, tuple(tags.get(row[0], ())))) for row in found]
 
     def uris(self, documents: Iterable[int]) -> dict[int, str]:
         """The uris of documents by id; those that are gone are left out."""
