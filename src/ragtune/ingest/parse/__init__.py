@@ -8,7 +8,7 @@ from __future__ import annotations
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Failed, Parsed, has_words, one_line
 
-__all__ = ["Failed", "Parsed", "parse"]
+__all__ = ["Failed", "Parsed", "parse", "quick_text"]
 
 MAX_TEXT = 200_000_000  # characters of canonical text
 
@@ -37,6 +37,25 @@ def parse(data: bytes, name: str) -> list[Parsed | Failed]:
     except Exception as error:  # parsers fail on damaged files in ways of their own
         reason = one_line(f"{type(error).__name__}: {error}")[:150]
         raise DocumentError(f"damaged or unsupported: {reason}") from error
+
+
+def quick_text(data: bytes, name: str) -> Parsed | None:
+    """Reads plain UTF-8 text or Markdown with code that is safe in any process; else None."""
+    from ragtune.ingest.parse.detect import is_plain, text_type
+
+    if not is_plain(data):
+        return None
+    text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    kind = text_type(text, name)
+    if kind not in ("md", "txt") or not has_words(text):
+        return None
+    if kind == "md":
+        from ragtune.ingest.parse.markdown import read_markdown
+
+        return read_markdown(text, name)
+    from ragtune.ingest.parse.text import read_text
+
+    return read_text(text, name)
 
 
 def _checked(parsed: Parsed) -> Parsed:

@@ -41,6 +41,7 @@ _ODF = {
     "application/vnd.oasis.opendocument.presentation": "odp",
     "application/epub+zip": "epub",
 }
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f]")
 _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|meta|title)\b", re.I)
 _TAG = re.compile(r"</?(?:p|div|span|table|br|h[1-6]|ul|ol|a|td|tr)\b[^>]*>", re.I)
 _MAIL_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40}):(?:[ \t]|$)")
@@ -68,6 +69,16 @@ def binary_type(data: bytes) -> str | None:
         if data.startswith(magic):
             raise DocumentError(f"not a document: it is {what}")
     return None
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether `data` is UTF-8 without control characters or the mark of any other format."""
+    if any(data.startswith(m) for m in (b"PK", b"\xd0\xcf", b"{\\rtf")) or b"%PDF-" in data[:1024]:
+        return False
+    try:
+        return not _CONTROLS.search(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _zip_type(data: bytes) -> str:
