@@ -244,3 +244,21 @@ def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def settings_table() -> str:
+    """All settings as the Markdown tables of `docs/settings.md`."""
+    lines: list[str] = []
+    section = ""
+    for item in fields(Settings):
+        if item.metadata["section"] != section:
+            section = item.metadata["section"]
+            lines += ["", f"## [{section}]", "", "| key | default | what it does |", "|---|---|---|"]
+        lines.append(f"| `{item.name}` | `{_toml(item.default)}` | {item.metadata['help']} |")
+    return "\n".join(lines).strip() + "\n"
+
+
+if __name__ == "__main__":  # python -m ragtune.config > docs/settings.md
+    import sys
+
+    sys.stdout.write("# Settings of ragtune.toml\n\n" + settings_table())
