@@ -49,8 +49,11 @@ def parse(source: str) -> list[Block]:
             blocks[-1].rows.append(row)
             fresh = False
             continue
+        in_list = bool(blocks) and blocks[-1].kind in ("bullet", "step")
         for pattern, kind in _STARTS:
-            if start := re.match(pattern, line):
+            # within a paragraph "80. Units are …" is the end of a sentence, not a step
+            allowed = fresh or in_list or kind in ("title", "heading")
+            if allowed and (start := re.match(pattern, line)):
                 blocks.append(Block(kind, line[start.end() :]))
                 break
         else:
