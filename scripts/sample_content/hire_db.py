@@ -139,8 +139,8 @@ def _rows(text: str) -> list[list[str | None]]:
 def write_db(path: Path) -> None:
     """Write the database anew; numbers in the texts above become numbers in the columns."""
     path.unlink(missing_ok=True)
-    tables = (("stock", STOCK, 1), ("customers", CUSTOMERS, 1))
-    tables += (("orders", ORDERS, 4001), ("service_contracts", CONTRACTS, 1))
+    tables = [("stock", STOCK, 1), ("customers", CUSTOMERS, 1)]
+    tables += [("orders", ORDERS, 4001), ("service_contracts", CONTRACTS, 1)]
     with sqlite3.connect(path) as base:
         base.executescript(SCHEMA)
         for table, text, first in tables:

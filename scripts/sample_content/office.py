@@ -50,9 +50,9 @@ def write_xlsx(path: Path, title: str, sheets: dict[str, list[list[Cell]]]) -> N
     for name, rows in sheets.items():
         sheet = book.create_sheet(name)
         for row in rows:
-            head = isinstance(row[0], str) and row[0].startswith("*")
-            sheet.append([row[0].removeprefix("*") if head else row[0], *row[1:]])
-            if head:
+            first = str(row[0])
+            sheet.append([first.removeprefix("*"), *row[1:]])
+            if first.startswith("*"):
                 for cell in sheet[sheet.max_row]:
                     cell.font = Font(bold=True)
         sheet.column_dimensions["A"].width = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .office import Cell
 
-# name, article, day, week, month (28 days), deposit, list price, warranty in months
+# name, article, day, week, month (28 days), deposit, list price
 UNITS: list[tuple[str, str, float, float, float, int, int]] = [
     ("Kondor 200", "41-0200", 14.90, 74.50, 238.00, 150, 1290),
     ("Kondor 200 S", "41-0205", 18.50, 92.50, 296.00, 150, 1520),
@@ -24,11 +24,16 @@ def euro(amount: float) -> str:
     return f"{amount:,.2f}"
 
 
+HIRE_RATES: list[list[Cell]] = [
+    [a, n, euro(d), euro(w), euro(m), euro(p)] for n, a, d, w, m, p, _ in UNITS
+]
+LIST_PRICES: list[list[Cell]] = [[a, n, euro(s), ""] for n, a, _, _, _, _, s in UNITS]
+
 HIRE: list[list[Cell]] = [
     ["*Tarnhagen price list 2026 – hire (EUR, including VAT for private customers)"],
     ["Valid from 1 January 2026. A week is seven days, a month 28 days."],
     ["*Article", "Unit", "Day", "Week", "Month", "Deposit"],
-    *([a, n, euro(d), euro(w), euro(m), euro(p)] for n, a, d, w, m, p, _ in UNITS),
+    *HIRE_RATES,
     ["*Delivery and collection, one way"],
     ["Z1", "Zone 1, up to 25 km", "39.00"],
     ["Z2", "Zone 2, above 25 up to 60 km", "69.00"],
@@ -48,7 +53,7 @@ HIRE: list[list[Cell]] = [
 SALES: list[list[Cell]] = [
     ["*Tarnhagen price list 2026 – units and parts for sale (EUR, including VAT)"],
     ["*Article", "Description", "Price", "Remark"],
-    *([a, n, euro(s), ""] for n, a, _, _, _, _, s in UNITS),
+    *LIST_PRICES,
     ["61-5501", "H14 filter for Merle 55", "84.00", "change after 2,000 h"],
     ["61-8001", "H14 filter for Merle 80", "118.00", "change after 2,000 h"],
     ["61-0010", "Pre-filter, set of ten", "22.50", "Merle 55 and Merle 80"],
