@@ -10,7 +10,6 @@ from pathlib import Path
 from openpyxl import Workbook
 from openpyxl.styles import Font
 from pptx import Presentation
-from pptx.util import Inches
 
 from .package import DATE, rezip, write_zip
 from .writers import AUTHOR
@@ -34,7 +33,6 @@ def write_pptx(path: Path, title: str, subtitle: str, slides: list[Slide]) -> No
             frame.add_paragraph().text = bullet
         if notes:
             slide.notes_slide.notes_text_frame.text = notes
-    deck.slide_width = Inches(13.333)
     core = deck.core_properties
     core.title, core.author, core.last_modified_by = title, AUTHOR, AUTHOR
     core.created = core.modified = DATE
