@@ -7,6 +7,8 @@ change twice, or after it was half done, does no harm.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import sqlite3
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from ragtune.store.lexical import LexicalIndex, LexicalView, LexicalWriter
     from ragtune.types import Vectors
 
+log = logging.getLogger("ragtune")
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # building anew would not help
 VECTORS = "vectors.bin"
 LEXICAL = "lexical"
 
@@ -112,10 +117,16 @@ class Derived:
             rows_view, unfinished = None, False
         if words is not None and words.stamp != now:
             documents = changed_since(db, words.stamp)
-            if documents is None:
+            try:
+                if documents is None:
+                    words = None
+                else:
+                    self._apply_lexical(db, documents, now)
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise
+                log.warning("%s: it is built again", error)
                 words = None
-            else:
-                self._apply_lexical(db, documents, now, words)
         if words is None:
             self.end_writing()
             self._index = None
@@ -138,9 +149,7 @@ class Derived:
             self._build_vectors(db, dimensions, now)
         return self.look()
 
-    def _apply_lexical(
-        self, db: sqlite3.Connection, documents: Sequence[int], now: Stamp, view: LexicalView
-    ) -> None:
+    def _apply_lexical(self, db: sqlite3.Connection, documents: Sequence[int], now: Stamp) -> None:
         assert self._index is not None
         if self._writer is None:
             self._writer = self._index.writer(bulk=len(documents) > 100)

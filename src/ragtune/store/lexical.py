@@ -210,6 +210,7 @@ class LexicalIndex:
 
     def writer(self, *, bulk: bool) -> LexicalWriter:
         """A writer; the caller holds the workspace's lock."""
+        _remove_unborn(self.folder)
         with _tantivy_errors():
             return LexicalWriter(self._index, bulk=bulk)
 
@@ -284,6 +285,21 @@ def build(
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
+
+
+def _remove_unborn(folder: Path) -> None:
+    """Removes lists of deletions that a killed writer left behind.
+
+    tantivy numbers them by operation, counts on from the last commit, and refuses to write over
+    the file that is in its way.
+    """
+    meta = json.loads((folder / "meta.json").read_bytes())
+    for segment in meta["segments"]:
+        name = segment["segment_id"].replace("-", "")
+        live = (segment["deletes"] or {}).get("opstamp", -1)
+        for file in folder.glob(f"{name}.*.del"):
+            if int(file.name.split(".")[1]) > live:
+                file.unlink()
 
 
 def check_files(folder: Path, checked: Collection[str] = ()) -> set[str]:

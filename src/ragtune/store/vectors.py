@@ -221,6 +221,7 @@ def _exact(unit: Vectors, rescore: Rescore, ids: list[int]) -> list[tuple[int, f
     rows = np.asarray(vectors, np.float64)
     norms = np.linalg.norm(rows, axis=1)
     cosines = (rows @ unit.astype(np.float64)) / np.where(norms > 0, norms, 1)
+    cosines = cosines.round(12)  # equal vectors tie, however the product was summed
     order = np.lexsort((np.asarray(known), -cosines))
     return [(int(known[n]), float(cosines[n])) for n in order]
 
