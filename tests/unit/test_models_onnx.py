@@ -153,7 +153,7 @@ def test_the_embedded_model_loads_nothing_until_it_is_used(
     monkeypatch.setenv("RAGTUNE_OFFLINE", "1")
     embedder = load_embedder(Settings())
     assert (embedder.dimensions, embedder.max_tokens) == (384, 256)
-    assert embedder.name == "all-minilm-l6-v2/int8/1"
+    assert embedder.name == "all-minilm-l6-v2/int8/2"
     with pytest.raises(WeightsError, match="RAGTUNE_OFFLINE"):
         embedder.embed(["text"])
 

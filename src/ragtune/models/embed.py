@@ -300,7 +300,7 @@ def built(variant: Variant = "int8", on_progress: OnProgress | None = None) -> P
         with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as temporary:
             made = Path(temporary) / folder.name
             made.mkdir()
-            model = minilm.write(source / "model.safetensors", made, variant)
+            model = minilm.write(source, made, variant)
             shutil.copyfile(source / "tokenizer.json", made / "tokenizer.json")
             (made / _OPTIMISED).write_text(str(model.stat().st_size), "utf-8")
             for path in made.iterdir():
