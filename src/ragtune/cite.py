@@ -123,6 +123,8 @@ def supports(claim: str, source: str, context: str = "") -> bool:
     heading "Falcon 200". Numbers with their units, names, limiting words and negation must agree.
     """
     both = f"{context}. {source}"
+    if not words.content(re.sub(r"\d", "", claim)):
+        return False  # a bare number or marker claims nothing that could be checked
     if coverage(claim, both) < COVERAGE:
         return False
     if not set(words.names(claim)) <= {t.removesuffix("'s") for t in words.tokens(both)}:

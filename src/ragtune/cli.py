@@ -121,17 +121,16 @@ def rm(docs: tuple[str, ...], workspace: str | None, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--errors", is_flag=True, help="Only what could not be read.")
+@click.option("--all", "every", is_flag=True, help="Also each database row and archive member.")
 @common
-def docs(errors: bool, workspace: str | None, as_json: bool) -> None:
+def docs(errors: bool, every: bool, workspace: str | None, as_json: bool) -> None:
     """List the documents with their state."""
     from ragtune import render
 
     with open_workspace(workspace) as opened:
         infos = [i for i in opened.documents() if i.error or not errors]
-    rows = [(i.uri, i.type, i.passages, render.size(i.size), i.error or i.state) for i in infos]
-    out(as_json, {"documents": infos},
-         render.table(("document", "type", "passages", "size", "state"), rows)
-         if rows else ["No documents yet: ragtune add PATH…"])  # fmt: skip
+    lines = render.document_lines(infos, every or errors)
+    out(as_json, {"documents": infos}, lines or ["No documents yet: ragtune add PATH…"])
 
 
 @cli.command()
@@ -196,7 +195,7 @@ def verify(workspace: str | None, as_json: bool) -> None:
     """Prove that index, texts and vectors agree; exit code 1 otherwise."""
     with open_workspace(workspace) as opened:
         report = opened.verify()
-    counts = ", ".join(f"{value} {name}" for name, value in report.counts.items())
+    counts = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in report.counts.items())
     out(as_json, report, [f"problem: {p}" for p in report.problems] or [f"all agree: {counts}"])
     if not report.ok:
         raise SystemExit(1)
@@ -298,7 +297,7 @@ def weights(workspace: str | None, as_json: bool) -> None:
     from ragtune.models import weights as catalogue
 
     with progress(as_json) as on_progress:
-        folders = {w.name: catalogue.obtain(w.name, on_progress) for w in catalogue.CATALOGUE}
+        folders = {name: catalogue.obtain(name, on_progress) for name in catalogue.CATALOGUE}
     out(as_json, {"weights": folders}, [f"{n}: {p}" for n, p in folders.items()])
 
 

@@ -70,7 +70,9 @@ def open_workspace(workspace: str | None, changes: tuple[str, ...] = ()) -> Work
             values[key.strip()] = tomllib.loads(f"v = {value}")["v"]
         except tomllib.TOMLDecodeError:
             values[key.strip()] = value
-    return library.open(workspace or ".", values)
+    return library.open(
+        workspace or ".", values, lambda line: click.echo(f"ragtune: {line}", err=True)
+    )
 
 
 def filter_of(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import click
 
-from ragtune.types import Answer, Citation, Evidence, Hit, Place
+from ragtune.types import Answer, Citation, DocumentInfo, Evidence, Hit, Place
 
 WIDTH = 96
 
@@ -133,6 +135,26 @@ def hit_lines(number: int, hit: Hit) -> list[str]:
         f"{head}  {safe(hit.place.label)}  " + click.style(f"{hit.score:.3f} {found}", dim=True)
     ]
     return lines + _wrapped(_shorten(hit.text, 400), "    ", "    ")
+
+
+def document_lines(infos: Sequence[DocumentInfo], every: bool) -> list[str]:
+    """The list of documents; rows and members stand with their container unless `every`."""
+    inner: Counter[str] = Counter()
+    passages: Counter[str] = Counter()
+    for info in infos:
+        container = re.split(r"#|!/", info.uri, maxsplit=1)[0]
+        inner[container] += container != info.uri
+        passages[container] += info.passages
+    containers = {i.uri for i in infos if inner[i.uri]}
+    rows = []
+    for info in infos:
+        if not every and re.split(r"#|!/", info.uri, maxsplit=1)[0] in containers - {info.uri}:
+            continue
+        whole = not every and info.uri in containers
+        name = f"{info.uri} ({inner[info.uri]} inside)" if whole else info.uri
+        count = passages[info.uri] if whole else info.passages
+        rows.append((name, info.type, count, size(info.size), info.error or info.state))
+    return table(("document", "type", "passages", "size", "state"), rows) if rows else []
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

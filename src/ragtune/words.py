@@ -83,7 +83,7 @@ def numbers(text: str) -> list[str]:
         token = fold(match.group())
         if token in _SMALL:
             found.append(_SMALL[token])
-        else:
+        elif token[0].isdigit():  # "20kg" holds a number; "A1" and "X200" are names
             found += [_plain_number(m) for m in _NUMBER.findall(token)]
     return found
 

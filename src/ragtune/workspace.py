@@ -67,9 +67,12 @@ class Status:
 class Workspace:
     """An opened workspace. Use it as a context manager, or call `close`."""
 
-    def __init__(self, root: Path, settings: Settings) -> None:
+    def __init__(
+        self, root: Path, settings: Settings, on_wait: Callable[[str], None] | None = None
+    ) -> None:
         self.root = root
         self.settings = settings
+        self.on_wait = on_wait  # told once when another process is writing
 
     def __enter__(self) -> Workspace:
         return self
@@ -87,7 +90,7 @@ class Workspace:
         """The index; opened at first use."""
         from ragtune.store.embedded import EmbeddedStore
 
-        return EmbeddedStore(self.root / config.DATA_FOLDER)
+        return EmbeddedStore(self.root / config.DATA_FOLDER, self.on_wait)
 
     @cached_property
     def system(self) -> System:
@@ -130,6 +133,7 @@ class Workspace:
             self.root,
             on_progress=on_progress,
             dry_run=dry_run,
+            on_wait=self.on_wait,
         )
 
     def sync(self, on_progress: OnProgress | None = None, dry_run: bool = False) -> SyncReport:
@@ -143,6 +147,7 @@ class Workspace:
             self.root,
             on_progress=on_progress,
             dry_run=dry_run,
+            on_wait=self.on_wait,
         )
 
     def watch(self, stop: threading.Event, on_report: Callable[[SyncReport], None]) -> None:
@@ -164,14 +169,14 @@ class Workspace:
         if self.settings.fresh == "never":
             return None
         if self.settings.fresh == "auto":
-            last = float(self.store.meta_get("look_seconds") or 0.0)
+            last = float(self.store.meta("look_seconds") or 0.0)
             if last > FRESH_SECONDS:
                 return None
         started = time.perf_counter()
         changed = sync.changed(self.store, self.settings, self.root)
         seconds = time.perf_counter() - started
         if seconds > FRESH_SECONDS:
-            self.store.meta_set("look_seconds", str(seconds))
+            self.store.set_meta("look_seconds", str(seconds))
         return self.sync() if changed else None
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
@@ -187,7 +192,7 @@ class Workspace:
 
     def passages(self, document: Document) -> list[Passage]:
         """The passages of a document in the order of the text."""
-        return self.store.passages_of(document.id)
+        return self.store.passages_of(document.uri)
 
     # ------------------------------------------------------------ questions
 
@@ -258,7 +263,7 @@ class Workspace:
             documents=len(infos) - len(errors),
             quarantined=len(errors),
             passages=sum(i.passages for i in infos),
-            sources=tuple(self.store.sources()),
+            sources=tuple(source.uri for source in self.store.sources()),
             errors=errors,
             sizes=sizes,
             embedder=self.settings.embedder,
@@ -285,12 +290,12 @@ class Workspace:
         self.refresh()
         result = calibrate(rows, support)
         if save:
-            self.store.meta_set("calibration", json.dumps(asdict(result)))
+            self.store.set_meta("calibration", json.dumps(asdict(result)))
             self.__dict__.pop("system", None)
         return result
 
     def _calibration(self) -> dict[str, float]:
-        stored = self.store.meta_get("calibration")
+        stored = self.store.meta("calibration")
         values = json.loads(stored) if stored else {}
         return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
 
@@ -322,10 +327,17 @@ def init(folder: str | Path = ".") -> Workspace:
     return open(root)
 
 
-def open(folder: str | Path = ".", changes: dict[str, Any] | None = None) -> Workspace:
-    """Opens the workspace in `folder` or above it; `changes` overrides settings for this run."""
+def open(
+    folder: str | Path = ".",
+    changes: dict[str, Any] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Workspace:
+    """Opens the workspace in `folder` or above it.
+
+    `changes` overrides settings for this run; `on_wait` is told when another process is writing.
+    """
     root = config.find_workspace(Path(folder))
-    return Workspace(root, config.change(config.load(root), changes or {}))
+    return Workspace(root, config.change(config.load(root), changes or {}), on_wait)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -67,6 +67,7 @@ def test_true_claims_are_kept_with_their_source(claim: str) -> None:
         "The Falcon 210 weighs 12 kg.",  # near-identical product
         "Everybody gets a company car and a golden watch.",  # nothing of it
         "Meals are refunded at least 28 EUR a day.",
+        "30",  # claims nothing
     ],
 )
 def test_false_claims_are_dropped(claim: str) -> None:
