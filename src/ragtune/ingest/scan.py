@@ -89,7 +89,7 @@ class Rules:
     def visible(self, relative: str, uri_top: str) -> bool:
         """Whether a walk of the folder `uri_top` meets `relative`, if it exists."""
         parts = relative.split("/")
-        at = "" if uri_top == "." else uri_top.rstrip("/") + "/"
+        at = "" if uri_top in ("", ".") else uri_top.rstrip("/") + "/"
         for count, name in enumerate(parts, 1):
             path = "/".join(map(encode_name, parts[:count]))
             if self.skips(name, path, at + path):
@@ -103,8 +103,10 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 # ---------------------------------------------------------------- scanning
 
+Found = Item | Trouble | Missing
 
-def scan(source: Source, rules: Rules) -> Iterator[Item | Trouble | Missing]:
+
+def scan(source: Source, rules: Rules) -> Iterator[Found]:
     """The files of a path or glob source in the order of their uris, troubles in between."""
     if source.kind == "glob":
         yield from _scan_glob(source, rules)
@@ -130,14 +132,66 @@ def scan(source: Source, rules: Rules) -> Iterator[Item | Trouble | Missing]:
         yield Trouble(source.spec, "neither a file nor a folder")
 
 
-def merge(sources: Sequence[Source], rules: Rules) -> Iterator[Item | Trouble | Missing]:
-    """The files of all path and glob sources, each once, in the order of their uris."""
+def scan_part(source: Source, path: str, rules: Rules) -> Iterator[Found]:
+    """Those of the source's files that are `path` or lie below it: what a file event is about.
+
+    The whole source where that cannot be told, as when the source itself came or went.
+    """
+    top = path_of(source.spec, rules.root)
+    inside = path.startswith(top.rstrip("/") + "/")
+    if source.kind == "glob" or not inside or not os.path.isdir(top) or os.path.islink(path):
+        yield from scan(source, rules)
+        return
+    above, real_top = os.path.realpath(os.path.dirname(path)), os.path.realpath(top)
+    relative = "/".join(map(encode_name, path[len(top) :].strip("/").split("/")))
+    if above != real_top + os.path.dirname(path)[len(top.rstrip("/")) :].rstrip("/"):
+        return  # below a link: its target is met by itself, or is not for reading
+    if not rules.visible(path[len(top) :].strip("/"), source.spec):
+        return
+    uri = relative if source.spec == "." else f"{source.spec.rstrip('/')}/{relative}"
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        yield Trouble(uri, reason(error))
+        return
+    if modes.S_ISDIR(found.st_mode):
+        yield from _walk(top, source.spec, rules, _Folder(path, uri + "/", relative + "/"))
+    elif modes.S_ISREG(found.st_mode):
+        yield Item(uri, path, Stat.of(found))
+
+
+def merge(
+    sources: Sequence[Source], rules: Rules, only: Sequence[str] | None = None
+) -> Iterator[Found]:
+    """The files of all path and glob sources, each once, in the order of their uris.
+
+    `only` limits that to what lies at or below these paths.
+    """
     before = ""
-    streams = [scan(source, rules) for source in sources if source.kind != "sql"]
+    files = [source for source in sources if source.kind != "sql"]
+    if only is None:
+        streams = [scan(source, rules) for source in files]
+    else:
+        streams = [
+            scan_part(source, path, rules)
+            for source in files
+            for path in only
+            if touches(source, path, rules.root)
+        ]
     for found in heapq.merge(*streams, key=lambda found: found.uri):
         if not isinstance(found, Item) or found.uri != before:
             yield found
         before = found.uri if isinstance(found, Item) else before
+
+
+def touches(source: Source, path: str, root: str) -> bool:
+    """Whether `path` can be about files of `source`."""
+    if source.kind == "glob":
+        return True
+    top = path_of(source.spec, root)
+    return f"{path}/".startswith(top.rstrip("/") + "/") or top.startswith(path.rstrip("/") + "/")
 
 
 def _missing(source: Source, path: str) -> Missing:
@@ -166,13 +220,15 @@ class _Folder(NamedTuple):
     relative: str  # below the added folder, "" or with "/" at the end
 
 
-def _walk(top: str, spec: str, rules: Rules) -> Iterator[Item | Trouble]:
-    """Depth first; a folder sorts as its name with "/", which is the order of the uris below it."""
+def _walk(top: str, spec: str, rules: Rules, start: _Folder | None = None) -> Iterator[Found]:
+    """Depth first; a folder sorts as its name with "/", which is the order of the uris below it.
+
+    `start` is where below the added folder `top` to begin.
+    """
     real_top = os.path.realpath(top)
     seen_links: set[str] = set()  # real paths of folders entered through links
-    stack: list[_Folder | Item | Trouble] = [
-        _Folder(top, "" if spec == "." else spec.rstrip("/") + "/", "")
-    ]
+    first = _Folder(top, "" if spec == "." else spec.rstrip("/") + "/", "")
+    stack: list[_Folder | Item | Trouble] = [start or first]
     while stack:
         entry = stack.pop()
         if not isinstance(entry, _Folder):
@@ -267,7 +323,7 @@ def _link_target(path: str, real_top: str, rules: Rules, seen: set[str]) -> str 
     return target
 
 
-def _scan_glob(source: Source, rules: Rules) -> Iterator[Item | Trouble | Missing]:
+def _scan_glob(source: Source, rules: Rules) -> Iterator[Found]:
     """A glob is walked from its last folder without magic, and each file's path compared."""
     parts = source.spec.split("/")
     fixed = next(n for n, part in enumerate(parts) if MAGIC.search(part))

@@ -128,9 +128,7 @@ def named(text: str, root: str, cwd: str | None = None) -> Source:
         return Source("sql", sql.stored_spec(text, root, cwd or os.getcwd()))
     if not text or "\0" in text:
         raise DocumentError(f"{text!r}: not a path")
-    path = os.path.abspath(os.path.join(cwd or os.getcwd(), os.path.expanduser(text)))
-    # Links on the way are resolved (the workspace's own path is), the named thing is not.
-    path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    path = absolute(text, cwd)
     if below(uri_of(path, root), DATA_FOLDER):
         raise DocumentError(f"{uri_of(path, root)}: that is ragtune's own data")
     try:
@@ -144,6 +142,12 @@ def named(text: str, root: str, cwd: str | None = None) -> Source:
     if not (modes.S_ISREG(found.st_mode) or modes.S_ISDIR(found.st_mode)):
         raise DocumentError(f"{uri_of(path, root)}: neither a file nor a folder")
     return Source("path", uri_of(path, root), found.st_dev)
+
+
+def absolute(path: str | os.PathLike[str], cwd: str | None = None) -> str:
+    """The absolute path. Links on the way are resolved, as in the workspace's own; not the last."""
+    whole = os.path.abspath(os.path.join(cwd or os.getcwd(), os.path.expanduser(path)))
+    return os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
 
 
 def read_list(stream: IO[bytes]) -> list[str]:

@@ -131,12 +131,15 @@ def file_spec(path: str, uri: str) -> Spec:
     return Spec(f"sqlite:///{path}", uri, path)
 
 
-def stored_spec(text: str, root: str, cwd: str) -> str:
-    """`text` as it is kept: a SQLite path seen from the workspace. Raises DocumentError."""
+def stored_spec(text: str, root: str, cwd: str, *, exists: bool = True) -> str:
+    """`text` as it is kept: a SQLite path seen from the workspace. Raises DocumentError.
+
+    `exists` asks for a SQLite file to be there.
+    """
     match = _SQLITE.match(text)
     if match:
         path = os.path.realpath(os.path.join(cwd, os.path.expanduser(match["path"])))
-        if match["path"] and not os.path.isfile(path):
+        if exists and match["path"] and not os.path.isfile(path):
             raise DocumentError(f"{uri_of(path, root)}: no such file")
         rest = "" if match["rest"] is None else "?" + match["rest"]
         text = f"sqlite:///{uri_of(path, root).replace('?', '%3F')}{rest}"
