@@ -136,6 +136,7 @@ class Derived:
                 now,
                 db.execute("SELECT count(*) FROM passages").fetchone()[0],
             )
+            self._seal()
         if rows_view is not None and rows_view.dimensions != dimensions:
             rows_view = None
         if rows_view is not None and (rows_view.stamp != now or unfinished):
@@ -167,7 +168,8 @@ class Derived:
             count = db.execute("SELECT count(*) FROM passages").fetchone()[0]
             self._writer.finish(now, count)
         except BaseException:
-            self._writer = None  # what it was given and has not committed goes with it
+            self._writer.abandon()
+            self._writer = None
             raise
 
     def _apply_vectors(
@@ -220,7 +222,24 @@ class Derived:
         """Finishes merges and gives tantivy's own lock back; before the workspace's lock goes."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            try:
+                writer.close()
+            except OSError as error:  # a merge had no room: the segments stay as they are
+                log.warning("%s", error)
+            self._seal()
+
+    def _seal(self) -> None:
+        try:
+            self._lexical()
+            assert self._index is not None
+            self._index.seal()
+        except (DamagedError, OSError) as error:  # an old seal only says less
+            log.warning("the keyword index's seal is not renewed: %s", error)
+
+    def discard_lexical(self) -> None:
+        """Takes the keyword index away, for what only a search shows; the lock is held."""
+        self._index = None
+        shutil.rmtree(self._folder / LEXICAL, ignore_errors=True)
 
 
 def _stored(

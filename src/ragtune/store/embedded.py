@@ -335,7 +335,10 @@ class EmbeddedStore(Catalogue):
                     now = schema.stamp(db)
                     views = self._views
                     if views is not None and views.current(now):
-                        return self._search(db, views, query, vector, k, where)
+                        try:
+                            return self._search(db, views, query, vector, k, where)
+                        except OSError as error:  # the keyword index is broken inside
+                            self._discard(error)
                 self._views = self._newest()
             # Written faster than this process can read: the last view, checked hit by hit.
             with self._connection() as db:
@@ -404,6 +407,17 @@ class EmbeddedStore(Catalogue):
                         f"{error}, and it cannot be built again in {self.folder} now"
                     ) from error
             time.sleep(0.002)
+
+    def _discard(self, error: OSError) -> None:
+        if self.read_only:
+            raise error
+        log.warning("%s: it is built again", error)
+        self._lock.acquire()
+        try:
+            with self._files:
+                self._derived.discard_lexical()
+        finally:
+            self._lock.release()
 
     def _repairable(self, now: schema.Stamp) -> bool:
         """Whether this process may try: not in vain again and again on a full disk."""

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import tantivy
 
+SEAL = "seal.json"
 BODY = "body"
 ANALYZER = "ragtune"
 LONGEST_WORD = 64  # characters; longer "words" are encoded data
@@ -144,13 +145,14 @@ class LexicalView:
         # asked for, and twice as many again while the k-th place is not settled.
         limit = k + 32
         while True:
-            hits = self._searcher.search(words, limit, count=False).hits
-            places = [place for _, place in hits]
-            scores = [float(score) for score, _ in hits]
-            ids = [int(n or 0) for n in self._searcher.fast_field_values("id", places)]
+            with _tantivy_errors():
+                hits = self._searcher.search(words, limit, count=False).hits
+                places = [place for _, place in hits]
+                scores = [float(score) for score, _ in hits]
+                ids = [int(n or 0) for n in self._searcher.fast_field_values("id", places)]
+                of = self._searcher.fast_field_values("document", places) if inside else ids
             keep = existing(ids)
             if inside is not None:
-                of = self._searcher.fast_field_values("document", places)
                 keep &= {n for n, document in zip(ids, of, strict=True) if document in inside}
             found = sorted(
                 ((n, score) for n, score in zip(ids, scores, strict=True) if n in keep),
@@ -181,7 +183,7 @@ class LexicalIndex:
 
         self.folder = folder
         self._inode = folder.stat().st_ino
-        self._checked: set[str] = set()
+        self._checked: dict[str, int] = {}
         self._check()
         with _tantivy_errors():
             self._index = tantivy.Index.open(str(folder))
@@ -207,6 +209,12 @@ class LexicalIndex:
         meta = (self.folder / "meta.json").stat()
         self._meta = (meta.st_ino, meta.st_mtime_ns, meta.st_size)
         self._checked = check_files(self.folder, self._checked)
+
+    def seal(self) -> None:
+        """Notes the checksums of the live files: a sound file of another index is damage too."""
+        new = self.folder / f"{SEAL}.new"
+        new.write_text(json.dumps(self._checked))
+        os.replace(new, self.folder / SEAL)
 
     def writer(self, *, bulk: bool) -> LexicalWriter:
         """A writer; the caller holds the workspace's lock."""
@@ -255,6 +263,10 @@ class LexicalWriter:
             )
             self._writer.commit()
 
+    def abandon(self) -> None:
+        """Drops what was not committed, and tantivy's lock with it, now: a traceback keeps self."""
+        del self._writer
+
     def close(self) -> None:
         """Waits for merges: nothing may change the folder once the lock is given back."""
         with _tantivy_errors():
@@ -275,8 +287,12 @@ def build(
             index = tantivy.Index(_schema(), str(new))
             index.register_tokenizer(ANALYZER, analyzer())
             writer = LexicalWriter(index, bulk=count > 1000)
-        writer.add(passages)
-        writer.finish(stamp, count)
+        try:
+            writer.add(passages)
+            writer.finish(stamp, count)
+        except BaseException:
+            writer.abandon()
+            raise
         writer.close()
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():  # something in the way that is not a folder
@@ -302,12 +318,17 @@ def _remove_unborn(folder: Path) -> None:
                 file.unlink()
 
 
-def check_files(folder: Path, checked: Collection[str] = ()) -> set[str]:
+def check_files(folder: Path, checked: Mapping[str, int]) -> dict[str, int]:
     """Compares each live file, but for those `checked` before, with the CRC-32 behind it.
 
-    Returns the names of the live files. A tantivy file ends in a JSON footer with the checksum of
-    what is in front of it, the footer's length, and a magic number. Raises DamagedError, OSError.
+    Returns the live files' names and checksums. A tantivy file ends in a JSON footer with the
+    checksum of what is in front of it, the footer's length, and a magic number. The seal may be
+    older than the files, then it says nothing about the newer ones. Raises DamagedError, OSError.
     """
+    try:
+        sealed = dict(json.loads((folder / SEAL).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        sealed = {}
     try:
         meta = json.loads((folder / "meta.json").read_bytes())
         segments = [segment["segment_id"].replace("-", "") for segment in meta["segments"]]
@@ -320,13 +341,15 @@ def check_files(folder: Path, checked: Collection[str] = ()) -> set[str]:
         for kind in ("idx", "term", "fast", "fieldnorm"):
             if f"{segment}.{kind}" not in names:
                 raise DamagedError(f"the keyword index lacks {segment}.{kind}")
-    for name in names.difference(checked):
+    found = {name: checked[name] for name in names if name in checked}
+    for name in names - found.keys():
         raw = (folder / name).read_bytes()
         length = int.from_bytes(raw[-8:-4], "little")
         try:
             crc = int(json.loads(raw[-8 - length : -8])["crc"])
         except (ValueError, KeyError, TypeError):
             raise DamagedError(f"the keyword index's {name} is damaged") from None
-        if zlib.crc32(memoryview(raw)[: -8 - length]) != crc:
+        if zlib.crc32(memoryview(raw)[: -8 - length]) != crc or sealed.get(name, crc) != crc:
             raise DamagedError(f"the keyword index's {name} is damaged")
-    return names
+        found[name] = crc
+    return found

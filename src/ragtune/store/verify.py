@@ -70,7 +70,7 @@ def verify(
     _compare("row in the vector file", passages, _rows(views.vectors, problems), problems)
     _compare("entry in the keyword index", passages, views.lexical.all_ids(), problems)
     try:
-        lexical.check_files(folder / LEXICAL)
+        lexical.check_files(folder / LEXICAL, {})
         vectors.load(folder / VECTORS)
     except (vectors.DamagedError, OSError) as error:
         problems.add("damaged", str(error))
