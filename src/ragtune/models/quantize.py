@@ -6,7 +6,7 @@ SmoothQuant (Xiao et al., 2211.10438), such channels are divided by a factor bef
 the weights' rows multiplied by it, which changes nothing in exact arithmetic. Only channels that
 stand out are touched: equalising all of them, as the paper does, widens the weights' range too
 far for per-channel int8. Measured, cosine to fp32 over questions and paragraphs: .9936 without,
-.9970 with, for about 2% of the speed.
+.9970 with, for 2 to 5% of the speed.
 """
 
 from __future__ import annotations
