@@ -171,3 +171,29 @@ def extension(name: str) -> str:
     """The lower-case extension without its dot, or ''."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return last.rpartition(".")[2].lower() if "." in last else ""
+
+
+def broken_rule(parsed: Parsed) -> str | None:
+    """The first rule of a source map that `parsed` breaks, or None: what tests hold readers to.
+
+    Blocks are sorted, disjoint, without outer white space, and all words stand in blocks; anchors
+    are sorted and not empty; the text holds a word.
+    """
+    text, position = parsed.text, 0
+    for block in parsed.map.blocks:
+        shown = text[block.start : block.end]
+        if not position <= block.start < block.end <= len(text):
+            return f"{block} overlaps, is empty or lies outside the text"
+        if shown != shown.strip():
+            return f"{block} has white space at its ends: {shown!r}"
+        if has_words(re.sub(r"[-:|=*_#~]", "", text[position : block.start])):
+            return f"words outside the blocks before {block.start}"
+        position = block.end
+    if has_words(text[position:]):
+        return "words outside the blocks at the end"
+    start = 0
+    for anchor in parsed.map.anchors:
+        if not start <= anchor.start < anchor.end <= len(text):
+            return f"{anchor} is out of order, empty or outside the text"
+        start = anchor.start
+    return None if has_words(text) else "no words"

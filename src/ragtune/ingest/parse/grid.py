@@ -90,7 +90,7 @@ def _write(
         return above
     while first < last and _single(rows[first]):  # titles
         text = next(c for c in rows[first] if c)
-        is_title = len(text) <= 80 and not is_number(text)
+        is_title = len(text) <= 80 and not is_number(text) and text[-1] not in ".,;"
         out.add(text, "heading" if is_title else "paragraph", 2 if is_title else 0, anchor(first))
         first += 1
     notes = last
@@ -102,11 +102,11 @@ def _write(
     narrow = [[row[c] for c in used] for row in filled]
     header = len(narrow) > 1 and sane_header(narrow[0]) if lenient else guess_header(narrow)
     carried = None
-    if not header and above and (above[0].left, above[0].right) == (region.left, region.right):
+    if not header and above and above[0].left == region.left and above[0].right >= region.right:
         carried = above[1]  # an empty row inside the table above
     start = first
     if carried:
-        add_table(out, [carried, *table], lambda i: anchor(start + max(0, i - 1)), True)
+        add_table(out, [carried, *table], lambda i: anchor(start + i - 1), True, repeated=True)
     else:
         add_table(out, table, lambda i: anchor(start + i), header)
     for index in range(notes + 1, last + 1):

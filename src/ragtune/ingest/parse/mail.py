@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import email
 import email.policy
-import email.utils
+import re
 from email.message import EmailMessage, Message
 from typing import Any
 
@@ -16,6 +16,9 @@ from ragtune.ingest.parse.decode import decode
 MAX_DEPTH = 2  # of attachments inside attachments
 MAX_ATTACHMENTS = 50
 MAX_ATTACHED = 50 << 20  # bytes
+_WRAPPED = 58  # a longer line that goes on below was wrapped
+_QUOTE = re.compile(r"(?:> ?)+")
+_ITEM = re.compile(r"\(?\w{1,2}[.)] ")
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 
@@ -59,7 +62,19 @@ def write_body(out: Builder, text: str) -> None:
     """Plain text of a mail: paragraphs and items, quoted text as it stands."""
     from ragtune.ingest.parse.text import text_blocks
 
-    lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    lines: list[str] = []
+    depth = 0
+    for line in text.replace("\r\n", "\n").split("\n"):
+        mark = _QUOTE.match(line)
+        level = mark[0].count(">") if mark else 0
+        line = line[mark.end() :] if mark else line
+        if level != depth:
+            lines.append("")  # a quotation is a paragraph of its own
+            depth = level
+        if lines and len(lines[-1]) >= _WRAPPED and line[:1].isalnum() and not _ITEM.match(line):
+            lines[-1] += " " + line.rstrip()  # hard-wrapped by the sender's program
+        else:
+            lines.append(line.rstrip())
     for block in text_blocks(body := "\n".join(lines)):
         out.add(body[block.start : block.end], block.kind, block.level, {"part": "body"})
 

@@ -89,7 +89,7 @@ def write_pages(pages: list[Page], name: str, kind: str, title: str) -> Parsed:
     drop_running(pages)
     leading = typical_leading(pages)
     content = [(page, arrange(page, leading)) for page in pages]
-    writer = PdfWriter(Builder(), _body_size(pages), _bold_share(pages))
+    writer = PdfWriter(Builder(), _body_size(pages), _bold_share(pages), leading)
     _find_heading_sizes(writer, [item for _, items in content for item in items])
     for _, items in content:
         for item in items:
@@ -120,8 +120,10 @@ def _bold_share(pages: list[Page]) -> float:
 
 def _find_heading_sizes(writer: PdfWriter, items: list[Stack | Table]) -> None:
     sizes = {
-        round(item.lines[0].size * 2) / 2
+        round(lines[0].size * 2) / 2
         for item in items
-        if isinstance(item, Stack) and writer.is_large_heading(item.lines)
+        if isinstance(item, Stack)
+        for lines in writer.paragraphs(item.lines)
+        if writer.is_large_heading(lines)
     }
     writer.heading_sizes = sorted(sizes, reverse=True)

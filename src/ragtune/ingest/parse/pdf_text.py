@@ -16,6 +16,7 @@ _ITEM = re.compile(
     r"\(?[A-Za-z][.)](?=\s)|\((?:[ivx]{1,4}|\d{1,2})\)(?=\s))\s*"
 )
 _BULLET = re.compile(r"[•·▪◦‣■●○□➢✓\uf0b7\uf0a7–—*]\s*")
+_LEADER = re.compile(r"(?:\.\s?){4,}\s*\d+$")  # a line of a table of contents
 _SENTENCE_END = (".", "!", "?", ":", ";", "”", '"', ")")
 _MAX_HEADING = 160
 
@@ -23,8 +24,9 @@ _MAX_HEADING = 160
 class PdfWriter:
     """Turns content into blocks. Holds back the last paragraph: it may go on over a page's end."""
 
-    def __init__(self, out: Builder, body: float, bold_share: float) -> None:
+    def __init__(self, out: Builder, body: float, bold_share: float, leading: float) -> None:
         self.out = out
+        self._leading = leading
         self.body = body
         self.heading_sizes: list[float] = []
         self._bold_tells = bold_share < 0.3  # where most is bold, bold is no sign of a heading
@@ -70,19 +72,21 @@ class PdfWriter:
         if isinstance(item, Table):
             self._write_table(item)
             return
-        for lines in self._paragraphs(item.lines):
+        for lines in self.paragraphs(item.lines):
             self._write_paragraph(lines)
 
-    def _paragraphs(self, lines: list[Fragment]) -> list[list[Fragment]]:
+    def paragraphs(self, lines: list[Fragment]) -> list[list[Fragment]]:
         """Cuts a stack where a new paragraph, item or heading starts."""
         groups: list[list[Fragment]] = [[lines[0]]]
         right = max(f.right for f in lines)
         for above, line in itertools.pairwise(lines):
             group = groups[-1]
             starts = (
-                bool(_ITEM.match(line.text))
+                self._starts_item(group, line, right)
+                or above.base - line.base > 1.17 * self._leading * above.size
                 or abs(line.size - above.size) > 0.08 * above.size
                 or (self._bold_tells and line.bold != above.bold and self._clear(group, line))
+                or bool(_LEADER.search(above.text))
                 or (
                     above.right < right - 0.25 * (right - above.left)
                     and above.text.endswith(_SENTENCE_END)
@@ -100,6 +104,20 @@ class PdfWriter:
                 group.append(line)
         return groups
 
+    @staticmethod
+    def _starts_item(group: list[Fragment], line: Fragment, right: float) -> bool:
+        """Whether `line` begins a list item: '80. Units' may also be a sentence's end wrapped."""
+        if not _ITEM.match(line.text):
+            return False
+        above = group[-1]
+        if _BULLET.match(line.text) and line.text[0] not in "-–—*":
+            return True
+        return (
+            bool(_ITEM.match(group[0].text))
+            or above.text.endswith(_SENTENCE_END)
+            or above.right < right - 0.15 * (right - above.left)
+        )
+
     def _clear(self, group: list[Fragment], line: Fragment) -> bool:
         """Whether a change of weight ends a heading (and is not a bold line inside a text)."""
         return (group[0].bold and len(group) <= 2) or (
@@ -108,7 +126,9 @@ class PdfWriter:
 
     def _write_paragraph(self, lines: list[Fragment]) -> None:
         level = self._heading_level(lines)
-        item = bool(_ITEM.match(lines[0].text)) and not level
+        item = not level and (
+            bool(_ITEM.match(lines[0].text)) or bool(_LEADER.search(lines[-1].text))
+        )
         if self._held and not level and not item and self._goes_on(lines):
             self._held += lines
             return
@@ -128,8 +148,9 @@ class PdfWriter:
         if last.hyphen:
             return True
         return (
-            jumped
+            (jumped or last.base - first.base < 2.1 * last.size)
             and abs(first.size - last.size) < 0.5
+            and first.bold == last.bold
             and not last.text.endswith((".", "!", "?", ":"))
             and first.text[0].islower()
         )

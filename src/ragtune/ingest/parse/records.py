@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 from ragtune.errors import DocumentError
-from ragtune.ingest.parse.base import Builder, Parsed, one_line
+from ragtune.ingest.parse.base import Builder, Parsed, one_line, stem
 
 _TITLES = ("title", "subject", "name", "question", "summary", "headline", "label")
 _IDS = ("id", "key", "number", "ticket", "uuid", "sku", "code")
 _LONG = 120  # characters: longer values read better as paragraphs of their own
+_ROW = 700  # characters of a record that still reads well as one line
 _MAX_DEPTH = 40
 
 
@@ -31,7 +32,7 @@ def read_json(text: str, name: str) -> Parsed:
         _list(out, value, 1, "", {})
     else:
         out.add(show(value))
-    return out.finish(name, "json", title if len(title) <= 200 else "")
+    return out.finish(name, "json", title if 0 < len(title) <= 200 else stem(name))
 
 
 def read_jsonl(text: str, name: str) -> Parsed:
@@ -45,13 +46,7 @@ def read_jsonl(text: str, name: str) -> Parsed:
         except (ValueError, RecursionError) as error:
             raise DocumentError(f"malformed JSON in line {number}: {error}") from None
         _record(out, value, 1, {"key": f"line {number}"})
-    return out.finish(name, "jsonl", _stem_title(name))
-
-
-def _stem_title(name: str) -> str:
-    from ragtune.ingest.parse.base import stem
-
-    return stem(name)
+    return out.finish(name, "jsonl", stem(name))
 
 
 def show(value: Any) -> str:
@@ -76,6 +71,14 @@ def _inline(value: Any) -> str | None:
         text = ", ".join(show(v) for v in value)
         return text if len(text) <= 2 * _LONG and "\n" not in text else None
     return None
+
+
+def _flat(value: Any) -> str | None:
+    """A value that may stand in a row: of any length, but on one line."""
+    if _is_scalar(value):
+        text = show(value).strip()
+        return None if "\n" in text else text
+    return _inline(value) if value else ""
 
 
 def _list(out: Builder, values: list[Any], level: int, path: str, anchor: dict[str, str]) -> None:
@@ -119,12 +122,9 @@ def _record(out: Builder, value: Any, level: int, anchor: dict[str, str]) -> Non
         else:
             out.add(show(value), "paragraph", 0, anchor)
         return
-    inline = {k: _inline(v) for k, v in value.items()}
-    if (
-        all(t is not None for t in inline.values())
-        and sum(len(t or "") for t in inline.values()) < 400
-    ):
-        row = " | ".join(f"{one_line(k)}: {one_line(t)}" for k, t in inline.items() if t)
+    flat = {k: _flat(v) for k, v in value.items()}
+    if None not in flat.values() and sum(len(t or "") for t in flat.values()) <= _ROW:
+        row = " | ".join(f"{one_line(k)}: {one_line(t)}" for k, t in flat.items() if t)
         out.add(row, "row", 0, anchor)
         return
     _object(out, value, level, anchor, "")

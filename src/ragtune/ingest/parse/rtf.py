@@ -1,71 +1,265 @@
-"""RTF through striprtf; paragraphs, table rows and list items are found in its text."""
+"""RTF by a small tokenizer: paragraphs, headings by size and weight, lists and tables.
+
+By hand because text-only converters lose which paragraphs are headings and how lists are numbered.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 from ragtune.errors import DocumentError
-from ragtune.ingest.parse.base import Builder, Parsed, clean
+from ragtune.ingest.parse.base import Builder, Parsed, clean, one_line
 from ragtune.ingest.parse.tables import add_table
 
-_TITLE = re.compile(rb"\\info\b.{0,2000}?\{\\title ([^{}\\]{1,300})\}", re.S)
-_BULLET = re.compile(r"[•·▪◦‣■●○–\uf0b7-][ \t]+(?=\S)")
-_NUMBER = re.compile(r"\(?(?:\d{1,3}|[a-z])[.)][ \t]+\S")
-# Word writes a list's number or bullet as text in a group that striprtf passes over.
-_LIST_TEXT = re.compile(rb"\{\\(?:\*\\)?(?:listtext|pntext)\b([^{}]*)\}")
+_TOKEN = re.compile(
+    rb"\\([a-z]{1,32})(-?\d{1,10})?[ ]?|\\'([0-9a-fA-F]{2})|\\([^a-z'])|([{}])|[\r\n]+|"
+    rb"([^\\{}\r\n]+)"
+)
+# groups that hold no text of the document
+_SKIP = frozenset(
+    "fonttbl colortbl stylesheet listtable listoverridetable rsidtbl generator themedata "
+    "colorschememapping latentstyles datastore xmlnstbl pict object nonshppict header footer "
+    "headerl headerr headerf footerl footerr footerf fldinst filetbl revtbl mmathPr "
+    "bkmkstart bkmkend annotation atnid atnauthor".split()
+)
+_CHARS = {
+    "tab": "\t",
+    "line": "\n",
+    "emdash": "—",
+    "endash": "–",
+    "lquote": "‘",
+    "rquote": "’",
+    "ldblquote": "“",
+    "rdblquote": "”",
+    "bullet": "•",
+    "emspace": " ",
+    "enspace": " ",
+    "softline": "\n",
+}
+_BULLETS = "•·▪◦‣■●○–-\uf0b7\uf0a7"
+_ITEM = re.compile(r"(\(?(?:\d{1,3}|[a-zA-Z])[.)])\s+\S")
+_MAX_DEPTH = 500
+
+
+@dataclass(slots=True)
+class _State:
+    """What a group inherits and restores."""
+
+    skip: bool = False
+    info: str = ""
+    bold: bool = False
+    size: int = 24
+    unicode_skip: int = 1
+    list_text: bool = False
+
+
+@dataclass(slots=True)
+class _Paragraph:
+    text: str
+    size: int
+    bold: bool
+    mark: str
+    outline: int
+    cells: list[str] = field(default_factory=list)
 
 
 def read_rtf(data: bytes, name: str) -> Parsed:
     """Text of an RTF file. Raises DocumentError when it is no RTF beyond its first bytes."""
-    found = _TITLE.search(data[:20_000])
-    data = _LIST_TEXT.sub(_list_mark, data)
-    encoding = re.search(rb"\\ansicpg(\d+)", data[:2000])
-    page = f"cp{encoding[1].decode()}" if encoding else "cp1252"
-    try:
-        text = _read(data, page)
-    except LookupError:
-        text = _read(data, "cp1252")
-    except (ValueError, IndexError) as error:
-        raise DocumentError(f"malformed RTF: {str(error)[:100]}") from None
+    reader = _Reader(data)
+    reader.run()
     out = Builder()
-    rows: list[list[str]] = []
-    for line in [*text.split("\n"), ""]:
-        if line.count("|") >= 2 and line.rstrip().endswith("|"):
-            rows.append([cell.strip() for cell in line.strip().rstrip("|").split("|")])
-            continue
-        if rows:
-            add_table(out, rows)
-            rows = []
-        _line(out, line)
-    title = found[1].decode("cp1252", "replace") if found else ""
-    return out.finish(name, "rtf", title)
+    reader.write(out)
+    return out.finish(name, "rtf", reader.title)
 
 
-def _read(data: bytes, encoding: str) -> str:
-    from striprtf.striprtf import rtf_to_text
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.title = ""
+        self._paragraphs: list[_Paragraph] = []
+        self._text: list[str] = []
+        self._mark: list[str] = []
+        self._cells: list[str] = []
+        self._weights: Counter[tuple[int, bool]] = Counter()  # of the paragraph's characters
+        self._sizes: Counter[int] = Counter()  # of the whole text
+        self._outline = -1
+        self._encoding = "cp1252"
+        self._pending = b""  # bytes of characters that take several
+        self._to_skip = 0  # stand-ins after a \\u
 
-    read: Any = rtf_to_text  # it has no annotations
-    return str(read(data.decode("latin-1"), encoding=encoding, errors="replace"))
+    def run(self) -> None:
+        """Reads all tokens."""
+        state = _State()
+        stack: list[_State] = []
+        position, data = 0, self.data
+        while match := _TOKEN.match(data, position) or self._resync(data, position):
+            position = match.end()
+            word, number, code, symbol, brace, plain = match.groups()
+            if brace == b"{":
+                if len(stack) > _MAX_DEPTH:
+                    raise DocumentError("malformed RTF: nested too deeply")
+                stack.append(replace(state))
+            elif brace == b"}":
+                self._flush_bytes(state)
+                state = stack.pop() if stack else _State()
+            elif word is not None:
+                if word == b"bin" and number:
+                    position += max(0, int(number))
+                    continue
+                self._word(word.decode(), number, state)
+            elif code is not None:
+                self._bytes(bytes([int(code, 16)]), state)
+            elif symbol is not None:
+                self._symbol(symbol, state)
+            elif plain is not None:
+                self._bytes(plain, state)
+        self._paragraph()
+
+    @staticmethod
+    def _resync(data: bytes, position: int) -> re.Match[bytes] | None:
+        """Passes over a lone backslash at a place where no token starts."""
+        return _TOKEN.search(data, position + 1) if position < len(data) else None
+
+    def _symbol(self, symbol: bytes, state: _State) -> None:
+        if symbol == b"*":
+            state.skip = True  # an extension that readers may pass over; known ones are let in
+        elif symbol == b"~":
+            self._put("\u00a0", state)
+        elif symbol == b"_":
+            self._put("-", state)
+        elif symbol in b"\\{}":
+            self._put(symbol.decode(), state)
+        elif symbol in b"\r\n":
+            self._paragraph()
+
+    def _word(self, word: str, number: bytes | None, state: _State) -> None:
+        value = int(number) if number else None
+        if word == "u" and value is not None:
+            self._flush_bytes(state)
+            self._put(chr(value % 65536), state)
+            self._to_skip = state.unicode_skip
+            return
+        self._flush_bytes(state)
+        if word in _SKIP:
+            state.skip = True
+        elif word in ("listtext", "pntext"):
+            state.skip, state.list_text = False, True
+        elif word in ("shptxt", "fldrslt", "footnote"):
+            state.skip = False
+        elif word == "info":
+            state.skip = True
+        elif word == "title" and state.skip:
+            state.info = "title"
+        elif word in ("par", "sect", "page"):
+            if not state.skip:
+                self._paragraph()
+        elif word == "pard":
+            self._outline = -1
+        elif word == "outlinelevel" and value is not None:
+            self._outline = value
+        elif word in ("cell", "nestcell"):
+            if not state.skip:
+                self._cells.append(one_line(self._take()))
+        elif word in ("row", "nestrow"):
+            if self._cells:
+                self._paragraphs.append(_Paragraph("", 0, False, "", -1, self._cells))
+                self._cells = []
+        elif word == "b":
+            state.bold = value != 0
+        elif word == "plain":
+            state.bold, state.size = False, 24
+        elif word == "fs" and value:
+            state.size = value
+        elif word == "uc" and value is not None:
+            state.unicode_skip = value
+        elif word == "ansicpg" and value:
+            self._encoding = _known(f"cp{value}")
+        elif word in _CHARS:
+            self._put(_CHARS[word], state)
+
+    def _bytes(self, data: bytes, state: _State) -> None:
+        if self._to_skip:
+            skipped = min(self._to_skip, len(data))
+            self._to_skip -= skipped
+            data = data[skipped:]
+        if data.isascii() and not self._pending:
+            self._put(data.decode("ascii"), state)
+        else:
+            self._pending += data
+            if len(data) > 1:
+                self._flush_bytes(state)
+
+    def _flush_bytes(self, state: _State) -> None:
+        if self._pending:
+            text, self._pending = self._pending.decode(self._encoding, "replace"), b""
+            self._put(text, state)
+
+    def _put(self, text: str, state: _State) -> None:
+        if state.info == "title":
+            self.title += text
+        elif state.list_text:
+            self._mark.append(text)
+        elif not state.skip:
+            self._text.append(text)
+            if shown := len(text.strip()):
+                self._weights[state.size, state.bold] += shown
+                self._sizes[state.size] += shown
+
+    def _take(self) -> str:
+        text = "".join(self._text).encode("utf-16-le", "surrogatepass")
+        self._text, self._mark = [], []
+        self._weights.clear()
+        return text.decode("utf-16-le", "replace")
+
+    def _paragraph(self) -> None:
+        mark = clean("".join(self._mark))
+        size = max(self._weights, key=lambda k: self._weights[k], default=(24, False))[0]
+        bold = bool(self._weights) and all(heavy for _, heavy in self._weights)
+        text = clean(self._take())
+        if text:
+            self._paragraphs.append(_Paragraph(text, size, bold, mark, self._outline))
+
+    def write(self, out: Builder) -> None:
+        """Adds what was read; what is larger than the body, or short and bold, is a heading."""
+        body = self._sizes.most_common(1)[0][0] if self._sizes else 24
+        larger = sorted({p.size for p in self._paragraphs if p.size > body}, reverse=True)
+        rows: list[list[str]] = []
+        for p in [*self._paragraphs, _Paragraph("", 0, False, "", -1)]:
+            if p.cells:
+                rows.append(p.cells)
+                continue
+            if rows:
+                add_table(out, rows)
+                rows = []
+            if not p.text:
+                continue
+            short = len(p.text) <= 160 and p.text[-1] not in ".,;"
+            if 0 <= p.outline < 9:
+                out.add_raw(one_line(p.text), "heading", min(6, p.outline + 1))
+            elif p.size > body and short:
+                out.add_raw(one_line(p.text), "heading", min(6, larger.index(p.size) + 1))
+            elif p.bold and short and len(p.text) <= 100 and not p.mark:
+                out.add_raw(one_line(p.text), "heading", min(6, len(larger) + 1))
+            else:
+                _write_line(out, p.text, p.mark)
 
 
-def _list_mark(match: re.Match[bytes]) -> bytes:
-    inside = match[1]
-    if re.search(rb"\d|[a-z]\.\\tab", re.sub(rb"\\[a-z]+-?\d* ?|\\'[0-9a-f]{2}", b"", inside)):
-        shown = re.sub(rb"\\[a-z]+-?\d* ?", b"", inside)
-        return shown.strip() + b" "
-    return b"- "
-
-
-def _line(out: Builder, line: str) -> None:
-    text = clean(line)
-    if not text:
-        return
-    if match := _BULLET.match(text):
-        out.add_raw("- " + text[match.end() :], "item")
-    elif _NUMBER.match(text):
-        out.add_raw(text, "item")
-    elif len(text) <= 80 and text[-1] not in ".,;:!?" and text.isupper() and len(text) > 3:
-        out.add_raw(text, "heading", 1)
+def _write_line(out: Builder, text: str, mark: str) -> None:
+    if mark:
+        out.add_raw(f"{'-' if mark[0] in _BULLETS else mark} {text}", "item")
+    elif text[0] in _BULLETS and text[1:2].isspace():
+        out.add_raw("- " + text[1:].strip(), "item")
+    elif _ITEM.match(text):
+        out.add_raw(" ".join(text.split(None, 1)), "item")
     else:
         out.add_raw(text)
+
+
+def _known(encoding: str) -> str:
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        return "cp1252"

@@ -51,10 +51,17 @@ def guess_header(rows: Sequence[Row]) -> bool:
         return False
     if len(head) > 2:
         return True
-    # Two columns may be 'name | value' pairs, where a wrong header garbles every row: only numbers
-    # below a word are certain.
-    values = [row[1] for row in body if len(row) > 1 and row[1]]
-    return bool(values) and sum(is_number(v) for v in values) > 0.5 * len(values)
+    # Two columns may be 'name | value' pairs, where a wrong header garbles every row: only figures
+    # below words are a sign, and in the second column only when they are nearly everywhere.
+    if any(c.isdigit() for cell in head for c in cell) or any(len(c.split()) > 4 for c in head):
+        return False
+    numbers = sum(is_number(row[1]) for row in body)
+    figures = [sum(any(c.isdigit() for c in row[i]) for row in body) for i in (0, 1)]
+    return (
+        numbers > 0.5 * len(body)
+        or figures[0] >= 0.6 * len(body)
+        or (figures[1] >= 0.8 * len(body) and len(body) >= 4)
+    )
 
 
 def add_table(
@@ -62,11 +69,13 @@ def add_table(
     rows: Sequence[Row],
     anchor: RowAnchor | None = None,
     header: bool | None = None,
+    repeated: bool = False,
 ) -> None:
     """Adds a table; `anchor(i)` gives the source of row i.
 
     `header` says whether the source marks the first row as header; None lets the content decide.
-    Empty rows and columns are left out.
+    A header that is only `repeated` from above names the cells but is not written again. Empty rows
+    and columns are left out.
     """
     cleaned = [[one_line(cell) for cell in row] for row in rows]
     width = max((len(row) for row in cleaned), default=0)
@@ -82,7 +91,7 @@ def add_table(
     def where(index: int) -> Mapping[str, Any] | None:
         return anchor(numbered[index][0]) if anchor else None
 
-    if first:
+    if first and not repeated:
         out.add_raw(" | ".join(c for c in table[0] if c), "header", 0, where(0))
     for index in range(1 if first else 0, len(table)):
         out.add_raw(render_row(table[index], table[0] if sane else None), "row", 0, where(index))
