@@ -1,6 +1,6 @@
 """What the store knows about its documents besides their text: lists, sources, exclusions, stats.
 
-A mixin of `EmbeddedStore`, apart from it only so that either can be read at one go.
+The lower half of `EmbeddedStore`, apart from it only so that either can be read at one go.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragtune.store import rows
 from ragtune.store.rows import FileStat
+from ragtune.store.session import Session
 from ragtune.types import DocumentInfo, Filter
 
 if TYPE_CHECKING:
@@ -49,14 +49,8 @@ class Known:
     state: str
 
 
-class Catalogue:
+class Catalogue(Session):
     """The methods that need a connection and nothing else."""
-
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        raise NotImplementedError
-
-    def _changing(self) -> AbstractContextManager[sqlite3.Connection]:
-        raise NotImplementedError
 
     # ------------------------------------------------------------ documents
 
