@@ -97,6 +97,9 @@ class _Worker:
             return DocumentError(self._end_reason())
         try:
             return worker.decode(data)
+        except worker.ExhaustedError as error:
+            self.kill()
+            return DocumentError(str(error))
         except DocumentError as error:
             return error
         except (ValueError, TypeError, KeyError, IndexError):
@@ -242,12 +245,15 @@ class Readers:
         return found.st_size
 
     def _start(self, source: Source) -> _Worker:
-        for _ in range(3):
+        for _ in range(self._size + 3):
             one = self._idle.pop() if self._idle else self._new()
+            if one.process.poll() is not None:  # it died while idle
+                self._end(one)
+                continue
             try:
                 one.start(source)
                 return one
-            except (BrokenPipeError, ValueError):  # it died while idle
+            except (BrokenPipeError, ValueError):
                 self._end(one)
         raise DocumentError("reader processes cannot be started")
 

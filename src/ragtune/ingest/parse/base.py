@@ -16,6 +16,9 @@ _BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile("[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 
 
+BULLETS = frozenset("•·▪◦‣■●○▫□➢✓\uf0b7\uf0a7\uf0d8\uf0fc")
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """A source as read: canonical text with its map. `text` holds at least one word.
@@ -105,6 +108,8 @@ class Builder:
         anchor: Mapping[str, Any] | None = None,
     ) -> Block | None:
         """Adds a block whose text is clean already: no outer white space."""
+        if kind == "paragraph" and text[:1] in BULLETS and (len(text) < 2 or text[1] in " \n"):
+            kind, text = "item", f"- {text[1:].strip()}" if len(text) > 1 else ""
         if not text:
             return None
         tight = kind in ("item", "row", "header")

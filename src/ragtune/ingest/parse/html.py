@@ -238,8 +238,6 @@ class _Writer:
         elif self._mark:
             mark = "-" if len(self._mark) == 1 else self._mark
             self.out.add_raw(f"{mark} {text}", "item", 0, self.anchor)
-        elif text[0] in "•·▪◦‣■●○" and text[1:2] == " ":
-            self.out.add_raw(f"- {text[2:].strip()}", "item", 0, self.anchor)
         else:
             self.out.add_raw(text, "paragraph", 0, self.anchor)
         self._mark = ""

@@ -17,6 +17,8 @@ from ragtune.ingest.parse.mail import (
     write_html_body,
 )
 
+_LOCKED = (".pgp-encrypted", "smime.p7m", "encrypted.asc")
+
 
 def read_msg(data: bytes, name: str) -> Parsed:
     """A mail with its readable attachments. Raises DocumentError: damaged or encrypted."""
@@ -46,8 +48,12 @@ def read_msg(data: bytes, name: str) -> Parsed:
         write_body(out, body)
     elif html := _html(message):
         write_html_body(out, html)
+    attached = _attachments(message)[:MAX_ATTACHMENTS]
+    names = [(_get(lambda a=a: a.file_name)).lower() for a in attached]
+    if not has_words(body) and any(n.endswith(_LOCKED) for n in names):
+        raise DocumentError("encrypted mail: save it decrypted")
     budget = MAX_ATTACHED
-    for item in _attachments(message)[:MAX_ATTACHMENTS]:
+    for item in attached:
         content = item.file_bytes or b""
         budget -= len(content)
         file_name = one_line(item.file_name or "file")

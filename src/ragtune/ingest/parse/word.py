@@ -14,7 +14,7 @@ from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Builder, Parsed, clean, one_line
 from ragtune.ingest.parse.container import Archive, open_zip, parse_xml
 from ragtune.ingest.parse.tables import add_table
-from ragtune.ingest.parse.word_styles import BULLETS, Numbering, Styles, W, value
+from ragtune.ingest.parse.word_styles import Numbering, Styles, W, value
 
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
@@ -126,9 +126,6 @@ class _Reader:
                 self.out.add_raw(f"{label} {text}", "item", depth)
             elif self.styles.is_list(p):
                 self.out.add_raw(f"- {text}", "item", depth)
-            elif text[0] in BULLETS:
-                rest = text[1:].strip()
-                self.out.add_raw(f"- {rest}" if rest else "", "item", depth)
             else:
                 self.out.add_raw(text)
         for note in notes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ragtune.ingest.parse.base import BULLETS
+
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _HEADING_NAME = re.compile(r"(?:heading|überschrift|titre|título|titolo|kop)\s*([1-9])", re.I)
 _ROMAN = (
@@ -23,7 +25,6 @@ _ROMAN = (
     (1, "i"),
 )
 _MAX_LEVEL = 9
-BULLETS = frozenset("•·▪◦‣■●○–—▫□➢✓\uf0b7\uf0a7\uf0d8\uf0fc")
 
 
 def value(element: Any, *path: str) -> str | None:
@@ -143,7 +144,7 @@ class Numbering:
             return _format(counters.get(at, first), fmt)
 
         label = re.sub(r"%([1-9])", number_of, text).strip()
-        return "-" if label in BULLETS else label, level
+        return "-" if label in BULLETS or label in "–—" else label, level
 
     def _of(self, p: Any) -> tuple[str | None, int]:
         properties = p.find(f"{W}pPr/{W}numPr")

@@ -24,6 +24,10 @@ LENGTH = struct.Struct("<Q")
 _GRACE = 0.2  # seconds beyond the limit until the process ends itself
 
 
+class ExhaustedError(DocumentError):
+    """The file needed more memory than allowed: its process must not be used again."""
+
+
 def serve(memory_mb: int, seconds: float) -> None:
     """Reads requests from stdin and answers on what was stdout, within the given limits."""
     requests = os.fdopen(os.dup(0), "rb")
@@ -37,7 +41,6 @@ def serve(memory_mb: int, seconds: float) -> None:
     while (name := receive(requests)) is not None:
         source = receive(requests)
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)  # SIGALRM ends the process
-        last = False
         try:
             if source is None:
                 return
@@ -48,14 +51,12 @@ def serve(memory_mb: int, seconds: float) -> None:
         except DocumentError as error:
             reply = json.dumps({"error": str(error)}).encode()
         except MemoryError:
-            reply = json.dumps({"error": f"needs more than {memory_mb} MiB to read"}).encode()
-            last = True  # an exhausted process is not used again
+            reason = f"needs more than {memory_mb} MiB to read"
+            reply = json.dumps({"error": reason, "last": True}).encode()
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
             send(replies, reply)
         except BrokenPipeError:  # the parent is gone
-            return
-        if last:
             return
 
 
@@ -123,7 +124,7 @@ def decode(data: bytes) -> list[Parsed | Failed]:
     """What `encode` wrote. Raises DocumentError for a reported error, ValueError for nonsense."""
     made = json.loads(data)
     if isinstance(made, dict):
-        raise DocumentError(str(made["error"]))
+        raise (ExhaustedError if made.get("last") else DocumentError)(str(made["error"]))
     results: list[Parsed | Failed] = []
     for item in made:
         if len(item) == 2:
