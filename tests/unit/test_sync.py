@@ -434,7 +434,7 @@ def test_files_that_vanish_or_change_while_they_are_read(
 ) -> None:
     ws.write("a.md", "first")
     ws.write("b.md", "second")
-    real = files.os.fstat
+    real = os.fstat
     calls: list[int] = []
 
     def fstat(file: int) -> os.stat_result:
@@ -444,7 +444,7 @@ def test_files_that_vanish_or_change_while_they_are_read(
             os.remove(ws.root / "b.md")
         return real(file)
 
-    monkeypatch.setattr(files.os, "fstat", fstat)
+    monkeypatch.setattr(os, "fstat", fstat)
     report = ws.add(".")
     monkeypatch.undo()
     assert report.added == ("a.md",)
