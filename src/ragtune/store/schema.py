@@ -16,6 +16,7 @@ from pathlib import Path
 from ragtune.errors import WorkspaceError
 
 FILE_NAME = "workspace.db"
+MAPPED = 2**31 - 65536  # bytes of the file that are mapped: SQLite's own limit
 
 MIGRATIONS: tuple[str, ...] = (
     # 1: AUTOINCREMENT, because an id that was shown to somebody must never come to mean another
@@ -94,6 +95,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         name = f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if still else "")
         db = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA cache_size = -16384")
+    db.execute(f"PRAGMA mmap_size = {MAPPED}")  # scoring 200 full vectors: 0.4 ms, not 1.6
     db.execute("PRAGMA temp_store = MEMORY")
     return db
 

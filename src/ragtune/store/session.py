@@ -29,6 +29,7 @@ LOCK = "write.lock"
 BATCH_PASSAGES = 4000  # a batch is committed and applied after so many passages
 BATCH_SECONDS = 1.0  # or so long
 PATIENCE = 5.0  # seconds that a search waits for a writer that is in the middle of a change
+REBUILD_PATIENCE = 120.0  # seconds that it waits for another process to build an index anew
 KEEP_CHANGES = 10_000  # rows of the change log, before it is pruned
 
 
@@ -44,6 +45,7 @@ class Session:
         self._write: sqlite3.Connection | None = None  # set while this store is writing
         self._pending = 0  # passages in the open transaction
         self._begun = 0.0
+        self._before: schema.Stamp = (0, 0)  # where the open transaction began
         self._views: Views | None = None
         self._files = threading.Lock()  # guards _derived
         self._failed: tuple[schema.Stamp, float] = ((0, 0), 0.0)
@@ -148,6 +150,7 @@ class Session:
             if not db.in_transaction:
                 db.execute("BEGIN IMMEDIATE")
                 self._begun = time.monotonic()
+                self._before = schema.stamp(db)
             db.execute("SAVEPOINT change")
             try:
                 yield db
@@ -173,7 +176,8 @@ class Session:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-        self._apply(db)
+        if schema.stamp(db) != self._before:  # else only the catalogue changed
+            self._apply(db)
 
     def _apply(self, db: sqlite3.Connection) -> Views:
         """Makes the derived files equal to SQLite; the lock is held."""
@@ -202,7 +206,7 @@ class Session:
         That is enough: a writer returns only when its change is applied, so what a view lacks has
         not been acknowledged to anybody.
         """
-        until = time.monotonic() + PATIENCE
+        begun = time.monotonic()
         while True:
             with self._connection() as db:
                 now = schema.stamp(db)
@@ -222,15 +226,18 @@ class Session:
                         log.warning("the indexes cannot be brought up to date: %s", error)
                     finally:
                         self._lock.release()
-            if time.monotonic() > until or not self._repairable(now):
+            waited = time.monotonic() - begun
+            repairable = self._repairable(now)
+            if waited > PATIENCE or not repairable:
                 try:
                     with self._files:
                         return self._derived.look(unfinished=True)
                 except DamagedError as error:
-                    raise WorkspaceError(
-                        f"{error}, and it cannot be built again in {self.folder} now"
-                    ) from error
-            time.sleep(0.002)
+                    if waited > REBUILD_PATIENCE or not repairable:
+                        raise WorkspaceError(
+                            f"{error}, and it cannot be built again in {self.folder} now"
+                        ) from error
+            time.sleep(0.002 if waited < 0.1 else 0.02)
 
     def _discard(self, error: OSError) -> None:
         if self.read_only:

@@ -205,7 +205,7 @@ def _largest(scores: NDArray[np.float32], m: int) -> NDArray[np.intp]:
         bound = np.partition(sample, len(sample) - rank)[len(sample) - rank]
         some = np.flatnonzero((scores >= bound) & (scores > -np.inf))
         if len(some) >= m:
-            return some
+            return some[_largest(scores[some], m)]
     if m < len(scores):
         bound = np.partition(scores, len(scores) - m)[len(scores) - m]
         return np.flatnonzero((scores >= bound) & (scores > -np.inf))
