@@ -26,8 +26,8 @@ from ragtune.store.vectors import DamagedError
 log = logging.getLogger("ragtune")
 
 LOCK = "write.lock"
-BATCH_PASSAGES = 4000  # a batch is committed and applied after so many passages
-BATCH_SECONDS = 1.0  # or so long
+BATCH_PASSAGES = 16_000  # a batch is committed and applied after so many passages
+BATCH_SECONDS = 2.0  # or so long
 PATIENCE = 5.0  # seconds that a search waits for a writer that is in the middle of a change
 REBUILD_PATIENCE = 120.0  # seconds that it waits for another process to build an index anew
 KEEP_CHANGES = 10_000  # rows of the change log, before it is pruned
