@@ -52,6 +52,8 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     """`clean(text)` with line breaks as spaces."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()  # most lines of most documents
     return " ".join(clean(text).split())
 
 

@@ -61,6 +61,7 @@ class PageReader:
             ctypes.byref(v) for v in (self._l, self._b, self._r, self._t)
         )
         self._bold: dict[int | None, bool] = {}  # by font handle
+        self._halves = False  # whether astral characters come as two surrogates
         self._name = ctypes.create_string_buffer(128)
 
     def lines(self) -> list[list[Fragment]]:
@@ -72,6 +73,7 @@ class PageReader:
         if len(text) != count:  # left out or astral characters: offsets would be wrong
             units = [raw.FPDFText_GetUnicode(self._tp, i) for i in range(count)]
             text = "".join(chr(u) if u < 0x110000 else "\ufffd" for u in units)
+            self._halves = True
         found = []
         for match in _LINE.finditer(text):
             start, end = match.span()
@@ -95,7 +97,7 @@ class PageReader:
     def _fragment(
         self, text: str, start: int, end: int, rects: list[tuple[float, float, float, float]]
     ) -> Fragment | None:
-        shown = one_line(_repair(text[start:end]))
+        shown = one_line(_repair(text[start:end]) if self._halves else text[start:end])
         if not shown or not rects:
             return None
         left, bottom = min(r[0] for r in rects), min(r[1] for r in rects)
@@ -183,6 +185,4 @@ class PageReader:
 
 def _repair(text: str) -> str:
     """Joins surrogate halves that were read one by one."""
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
