@@ -147,7 +147,7 @@ def hashes(store: EmbeddedStore) -> set[bytes]:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_random_walk_always_ends_in_what_a_fresh_build_gives(tmp_path: Path, seed: int) -> None:
     root = tmp_path / "ws"
     root.mkdir()
@@ -157,7 +157,7 @@ def test_a_random_walk_always_ends_in_what_a_fresh_build_gives(tmp_path: Path, s
     with EmbeddedStore(root / ".ragtune") as store:
         walk.write()
         add(["."], store, embedder, settings, root, cwd=str(root))
-        for number in range(25):
+        for number in range(20):
             done = [walk.step() for _ in range(walk.random.choice([1, 1, 2, 5]))]
             before = hashes(store)
             embedder.texts.clear()

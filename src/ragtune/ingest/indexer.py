@@ -22,7 +22,10 @@ from ragtune.types import Document, Embedder, OnProgress, Passage, Progress
 if TYPE_CHECKING:
     from ragtune.types import Vectors
 
-_TEXTS = 64  # to embed in a batch: about 0.3 s of two cores
+# Texts to embed in a batch: few at first, so that there is soon something to find, then more, as
+# each batch costs a commit. 256 are about 1.3 s of two cores.
+_FIRST_TEXTS = 32
+_MOST_TEXTS = 256
 _PASSAGES = 1000  # in a batch with little to embed
 _RESCUED = 20_000  # vectors kept of what was deleted or replaced: 30 MB
 _SPECIAL_TOKENS = 2
@@ -77,6 +80,7 @@ class Indexer:
         self.total = 0  # files to come, for the progress
         self._done = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._texts = _FIRST_TEXTS
         self._batch = _Batch({})
         self._flight: _Batch | None = None
         self._rescued: dict[bytes, Vectors] = {}
@@ -131,7 +135,7 @@ class Indexer:
     def _add(self, step: _Step, passages: int) -> None:
         self._batch.steps.append(step)
         self._batch.passages += passages
-        if len(self._batch.texts) >= _TEXTS or self._batch.passages >= _PASSAGES:
+        if len(self._batch.texts) >= self._texts or self._batch.passages >= _PASSAGES:
             self._launch()
 
     def _wanted(self, step: _Step) -> None:
@@ -168,6 +172,7 @@ class Indexer:
         batch, flight = self._batch, self._flight
         if batch.texts:
             batch.future = self._thread.submit(self._embedder.embed, list(batch.texts.values()))
+        self._texts = min(_MOST_TEXTS, 2 * self._texts)
         self._batch = _Batch(batch.vectors)
         self._flight = batch
         if flight is not None:
