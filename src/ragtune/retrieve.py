@@ -25,6 +25,8 @@ Scores = dict[int, tuple[float, tuple[str, ...]]]  # passage id: score, what fou
 
 
 class _Documents(Protocol):
+    """What is needed of a store beside the Protocol: passages name their document by id."""
+
     def document(self, id: int) -> Document | None: ...
 
 
@@ -126,14 +128,16 @@ def join(
 ) -> list[Segment]:
     """The k best segments: passages in order of rank, each taken into a segment near it if it fits.
 
-    `passages` come best first. Two passages of a document become one segment, with what lies
-    between them, where that makes at most `limit` tokens (relevant segment extraction, as in
-    D-Star-AI/dsRAG, in one pass). A segment keeps the place of its best passage: what joins it
-    adds context, not rank. Passages that are not what the document says now are left out.
+    `passages` come best first; those after the first JOINED open segments but join none, since
+    what is found so late adds words, not answers. Two passages of a document become one segment,
+    with what lies between them, where that makes at most `limit` tokens (relevant segment
+    extraction, as in D-Star-AI/dsRAG, in one pass). A segment keeps the place of its best passage:
+    what joins it adds context, not rank. Passages that are not what the document says now are
+    left out.
     """
     segments: list[Segment] = []
     of: dict[int, list[Segment]] = {}
-    for passage in passages:
+    for rank, passage in enumerate(passages):
         document = documents[passage.document]
         if document is None or document.text[passage.start : passage.end] != passage.text:
             continue
@@ -141,7 +145,8 @@ def join(
         near = of.setdefault(passage.document, [])
         near.sort(key=lambda s: max(s.start - passage.end, passage.start - s.end))
         # nearest first, so that no segment grows over another one
-        segment = next((s for s in near if _fits(s, passage, document.text, limit)), None)
+        reach = limit if rank < JOINED else 0
+        segment = next((s for s in near if _fits(s, passage, document.text, reach)), None)
         if segment is not None:
             segment.start = min(segment.start, passage.start)
             segment.end = max(segment.end, passage.end)
@@ -160,6 +165,8 @@ def join(
 
 def _fits(segment: Segment, passage: Passage, text: str, limit: int) -> bool:
     start, end = min(segment.start, passage.start), max(segment.end, passage.end)
+    if (start, end) == (segment.start, segment.end):
+        return True
     if end - start > limit * BYTES_PER_TOKEN:  # no fewer bytes than characters
         return False
     return len(text[start:end].encode("utf-8", "replace")) <= limit * BYTES_PER_TOKEN
