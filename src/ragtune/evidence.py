@@ -2,10 +2,10 @@
 
     hits ─▶ units (sentences, items, rows) ─▶ rank ─▶ quotes grown around the best ─▶ support
 
-A unit's rank is the cosine of question and unit plus its BM25 share plus two small hints: where
-its passage was found, and whether it holds the type of answer that is asked for. The weights were
-chosen on the fitting half of SQuAD v2's articles (benchmarks/answering.py) and checked on the
-other half and on documents unlike it.
+A unit's rank is the cosine of question and unit, plus its BM25 share, plus two hints: how well
+the search ranked its passage, and whether it holds the type of answer that is asked for. The
+weights were chosen on the fitting half of SQuAD v2's articles and the sample company's training
+questions, and measured on the other half and on documents unlike both (benchmarks/answering.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 LEXICAL = 0.4  # weight of BM25 / its maximum, beside a cosine
-RANK = 0.01  # taken off for each place further down in the hits
+FOUND = 0.3  # weight of how the search ranked the hit, scaled to 0…1 over the hits
 TYPE = 0.05  # added where the expected type of answer is held, taken off where it is not
 K1, B = 0.6, 0.3  # BM25: a sentence's length says little, a repeated word less than in passages
 NEIGHBOUR = 0.5  # a question's word in the sentence before counts this much: "It costs …"
@@ -78,7 +78,7 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
     hits, units = _units(hits, system)
     if not units:
         return Evidence(hits=tuple(hits))
-    weights = _rank(question, units, system)
+    _rank(question, units, _scaled(hits), system)
     answers = sorted(
         (unit for unit in _answering(units) if unit.kind != "heading" and not unit.asks),
         key=lambda unit: -unit.score,
@@ -86,7 +86,7 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
     if not answers:
         return Evidence(hits=tuple(hits))
     quotes = _quotes(question, answers, units, hits, settings)
-    score = support.score(support.features(question, answers, quotes, hits, weights))
+    score = support.score(support.features(question, answers, quotes, hits))
     threshold = settings.threshold
     if threshold < 0:
         threshold = system.calibration.get("threshold", support.threshold())
@@ -126,7 +126,7 @@ def _units(hits: Sequence[Hit], system: System) -> tuple[list[Hit], list[Unit]]:
             if at < len(blocks) and blocks[at].start <= low:
                 kind = blocks[at].kind
             terms = _terms(document.text[low:high])
-            if (document.id, low) not in seen:
+            if (document.id, low) not in seen and any(map(str.isalnum, document.text[low:high])):
                 seen.add((document.id, low))
                 units.append(Unit(len(kept), document, low, high, kind, terms, context, before))
             before = terms
@@ -156,8 +156,8 @@ def _answering(units: Sequence[Unit]) -> list[Unit]:
 # ---------------------------------------------------------------- ranking
 
 
-def _rank(question: str, units: Sequence[Unit], system: System) -> dict[str, float]:
-    """Sets `lexical`, `cosine` and `score` of every unit; the weights of the question's words."""
+def _rank(question: str, units: Sequence[Unit], found: Sequence[float], system: System) -> None:
+    """Sets `lexical`, `cosine` and `score` of every unit; `found` is `_scaled` of the hits."""
     terms = list(dict.fromkeys(words.content(question)))
     weights = idf(terms, units)
     mean = sum(u.terms.total() for u in units) / len(units) or 1.0
@@ -166,7 +166,7 @@ def _rank(question: str, units: Sequence[Unit], system: System) -> dict[str, flo
     largest = max(u.lexical for u in units) or 1.0
     for unit in units:
         unit.lexical /= largest
-        unit.score = LEXICAL * unit.lexical - RANK * unit.hit
+        unit.score = LEXICAL * unit.lexical + FOUND * found[unit.hit]
     best = sorted(units, key=lambda u: -u.score)[:EMBEDDED]
     wanted = asked.Wanted(question)
     vectors = _embed([question, *(u.text for u in best)], system)
@@ -175,7 +175,12 @@ def _rank(question: str, units: Sequence[Unit], system: System) -> dict[str, flo
         unit.cosine = cosine
         held = wanted(unit.text)
         unit.score += cosine + (0.0 if held is None else TYPE if held else -TYPE)
-    return weights
+
+
+def _scaled(hits: Sequence[Hit]) -> list[float]:
+    """The hits' scores from 0 (worst hit) to 1: those of a reranker have no fixed range."""
+    low, high = min(hit.score for hit in hits), max(hit.score for hit in hits)
+    return [(hit.score - low) / (high - low) if high > low else 1.0 for hit in hits]
 
 
 def idf(terms: Sequence[str], units: Sequence[Unit]) -> dict[str, float]:

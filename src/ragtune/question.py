@@ -72,6 +72,28 @@ def expected(question: str) -> Expected:
     return "name" if _NAME.search(question) else "any"
 
 
+# A wh-question without the asker in it: "Which costs are not paid?", not "Why can't I log in?".
+_ASKING = re.compile(r"\b(?:who|whom|whose|which|what|where|when|how)\b", re.IGNORECASE)
+_ASKER = re.compile(r"\b(?:i|my|me|mine|we|us|our)\b", re.IGNORECASE)
+_DENIAL = re.compile(
+    r"exclu|\bexcept|exempt|refus|prohibit|forbid|forbad|\black|\bfail|reject|oppos|\bden(?:y|ie)"
+    r"|prevent|\bavoid|absen|missing|stopped|ceased|illegal|impossible|\bunable|\bunlike\b|instead"
+    r"|rather than|\bno longer\b",
+    re.IGNORECASE,
+)
+
+
+def denies(question: str) -> bool:
+    """Whether the question asks for what is *not* so: "Which costs are not paid?"."""
+    clauses = [c for c in re.split(r"[.;!?\n]", question) if _ASKING.search(c)]
+    return any(words.negated(c) and not _ASKER.search(c) for c in clauses)
+
+
+def denial(text: str) -> bool:
+    """Whether `text` says that something is not so, in whatever words."""
+    return words.negated(text) or _DENIAL.search(text) is not None
+
+
 class Wanted:
     """Tests texts for the type of answer that a question asks for."""
 

@@ -120,6 +120,8 @@ def _pieces(document: Document, key: Span) -> list[_Piece]:
     for start, end in sentences(text, low, high, blocks):
         while at < len(blocks) and blocks[at].end <= start:
             at += 1
+        if not any(map(str.isalnum, text[start:end])):
+            continue  # the rule below a table's header
         inside = at < len(blocks) and blocks[at].start <= start
         found.append(
             _Piece(start, end, at if inside else -1, blocks[at].kind if inside else "paragraph")

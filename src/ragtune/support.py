@@ -22,43 +22,38 @@ if TYPE_CHECKING:
     from ragtune.evidence import Unit
     from ragtune.types import Hit, Quote
 
-NAMES = ("cosine", "quoted", "found", "named", "typed")
+NAMES = ("cosine", "around", "shared", "named", "agrees", "typed")
 
 
 def features(
-    question: str,
-    answers: Sequence[Unit],
-    quotes: Sequence[Quote],
-    hits: Sequence[Hit],
-    weights: Mapping[str, float],
+    question: str, answers: Sequence[Unit], quotes: Sequence[Quote], hits: Sequence[Hit]
 ) -> dict[str, float]:
-    """The features by name.
-
-    `answers` are the ranked units, `quotes` what is shown, `weights` the idf of the question's
-    words among the hits.
+    """The features by name; `answers` are the ranked units, best first, `quotes` what is shown.
 
     cosine  largest cosine of the question and one of the three best units
-    quoted  share of the question's words (weighted) in the first quote and its heading path
-    found   the same in the whole hit that the quote comes from
+    around  mean cosine of the question and the (at most four) best units of the best unit's hit
+    shared  share of the question's content words in the best unit, the one before and the heading
     named   share of the question's names, codes and numbers in that hit; 1 where it has none
-    typed   1 where the quote holds the type of answer that is asked for, .5 where any will do
+    agrees  0 where the question asks for what is not so and the best unit denies nothing, else 1
+    typed   1 where the first quote holds the type of answer that is asked for, .5 where any will do
     """
     best = answers[0]
     hit = hits[best.hit]
     quote = quotes[0].span.text
-    context = set(best.context)
-    quoted = context | set(words.content(quote))
-    found = quoted | set(words.content(hit.text))
+    terms = set(words.content(question))
+    said = terms & {*best.terms, *best.before, *best.context}
     asked_for = [*words.names(question), *words.numbers(question)]
-    held = {*words.tokens(hit.text), *words.tokens(hit.passage.heading), *words.numbers(hit.text)}
-    held |= {word.removesuffix("'s") for word in held}
-    typed = asked.Wanted(question)(quote)
+    whole = f"{hit.title}\n{hit.passage.heading}\n{hit.text}"
+    held = {word.removesuffix("'s") for word in words.tokens(whole)} | set(words.numbers(whole))
+    wanted = asked.Wanted(question)(quote)
+    near = [unit.cosine for unit in answers if unit.hit == best.hit][:4]
     return {
         "cosine": max(unit.cosine for unit in answers[:3]),
-        "quoted": _share(weights, quoted),
-        "found": _share(weights, found),
+        "around": sum(near) / len(near),
+        "shared": len(said) / len(terms) if terms else 0.0,
         "named": sum(n in held for n in asked_for) / len(asked_for) if asked_for else 1.0,
-        "typed": 0.5 if typed is None else float(typed),
+        "agrees": float(not asked.denies(question) or asked.denial(best.text)),
+        "typed": 0.5 if wanted is None else float(wanted),
     }
 
 
@@ -79,8 +74,3 @@ def shipped() -> Mapping[str, float]:
     """The coefficients by feature name, with `intercept` and `threshold`."""
     stored = json.loads(files("ragtune").joinpath("data/support.json").read_text("utf-8"))
     return {name: float(value) for name, value in stored["model"].items()}
-
-
-def _share(weights: Mapping[str, float], held: set[str]) -> float:
-    total = sum(weights.values())
-    return sum(w for term, w in weights.items() if term in held) / total if total else 0.0

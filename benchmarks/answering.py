@@ -1,0 +1,365 @@
+"""Quoted answers: what they hold, what they cite, what is declined, and how fast.
+
+    python benchmarks/answering.py          every table, into benchmarks/results/answering.*
+    python benchmarks/answering.py --fit    fits src/ragtune/data/support.json first
+
+All through `retrieve.search` and `evidence.select`, the functions that `ask` calls. The support
+score is fitted on one half of SQuAD v2's articles and everything on SQuAD is reported on the other
+half. Intervals are 95%, percentile bootstrap over questions, 2,000 samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import answering_data as data
+import machine
+from answering_fit import fit
+from ragtune import evidence, retrieve, support, words
+from ragtune.config import Settings
+from ragtune.types import Document, Evidence, System
+from retrieval_data import BENCH, held
+
+RESULTS = Path(__file__).parent / "results"
+SETTINGS = Settings()
+QUOTED, NEAR_MISS, OUT, FITTED = 1500, 1200, 600, 1500  # questions of each kind, at most
+POLICY = 40  # questions a site
+WORDS = 120
+
+Figure = dict[str, float]
+
+
+def answer(question: str, system: System) -> Evidence:
+    """What `ask` does up to the quotes."""
+    hits = retrieve.search(question, system, SETTINGS)
+    return evidence.select(question, hits, system, SETTINGS)
+
+
+def figure(values: Iterable[float]) -> Figure:
+    """Mean with its bootstrap interval."""
+    x: NDArray[np.float64] = np.array(list(values), dtype=np.float64)
+    rng = np.random.default_rng(data.SEED)
+    means = [x[rng.integers(0, len(x), len(x))].mean() for _ in range(2000)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"value": float(x.mean()), "low": float(low), "high": float(high), "n": len(x)}
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def exact(found: Evidence, system: System) -> bool:
+    """Whether every quote and sentence is what the stored document says at its span."""
+    spans = [*found.sentences, *(q.span for q in found.quotes)]
+    texts = {s.uri: system.store.get(s.uri) for s in spans}
+    return all((d := texts[s.uri]) is not None and d.text[s.start : s.end] == s.text for s in spans)
+
+
+# ---------------------------------------------------------------- SQuAD
+
+
+def squad_quotes(questions: Sequence[data.Asked], system: System) -> dict[str, Any]:
+    """The whole corpus: where the gold answer is, for questions of the reported half."""
+    rows: list[dict[str, float]] = []
+    for q in questions:
+        found = answer(q.text, system)
+        quotes = [plain(x.span.text) for x in found.quotes]
+        sentences = [plain(s.text) for s in found.sentences]
+        gold = [plain(a) for a in q.answers]
+        inside = [
+            s.uri == q.article and q.paragraph[0] <= s.start < q.paragraph[1]
+            for s in found.sentences
+        ]
+        cited = [
+            x.span.uri == q.article and q.paragraph[0] <= x.key_start < q.paragraph[1]
+            for x in found.quotes
+        ]
+        counts = [len(x.split()) for x in quotes]
+        rows.append(
+            {
+                "first quote contains the gold answer": _has(quotes[:1], gold),
+                "two quotes contain it": _has(quotes, gold),
+                "gold paragraph cited by the first quote": any(cited[:1]),
+                "gold paragraph cited by one of two": any(cited),
+                "best sentence contains it": _has(sentences[:1], gold),
+                "two best sentences contain it": _has(sentences[:2], gold),
+                "three best sentences contain it": _has(sentences[:3], gold),
+                "gold paragraph of the best sentence": any(inside[:1]),
+                "quotes byte-exact": exact(found, system),
+                "words in the first quote": sum(counts[:1]),
+                "words in all quotes": sum(counts),
+                "quotes": len(counts),
+            }
+        )
+    return {name: figure(row[name] for row in rows) for name in rows[0]}
+
+
+def _has(texts: Sequence[str], gold: Sequence[str]) -> bool:
+    return any(g in text for text in texts for g in gold)
+
+
+def supports(questions: Iterable[data.Asked], system: System) -> list[dict[str, float]]:
+    """Features of each question, with `support`; read where `select` computes them."""
+    kept: list[dict[str, float]] = []
+    original = support.features
+
+    def keep(*arguments: Any) -> dict[str, float]:
+        kept.append(original(*arguments))
+        return kept[-1]
+
+    support.features = keep  # type: ignore[assignment]
+    try:
+        for q in questions:
+            before = len(kept)
+            score = answer(q.text, system).support
+            if len(kept) == before:  # nothing was found at all
+                kept.append(dict.fromkeys(support.NAMES, 0.0))
+            kept[-1]["support"] = score
+    finally:
+        support.features = original
+    return kept
+
+
+def kinds(
+    questions: Sequence[data.Asked], half: frozenset[str], left: frozenset[str], most: Sequence[int]
+) -> dict[str, list[data.Asked]]:
+    """Questions of a half: answerable, near-miss (on topic, not stated), out of the corpus."""
+    inside = [q for q in questions if q.article in half - left]
+    return {
+        "answerable": [q for q in inside if q.answers][: most[0]],
+        "near-miss": [q for q in inside if not q.answers][: most[1]],
+        "out of corpus": [q for q in questions if q.article in half & left and q.answers][
+            : most[2]
+        ],
+    }
+
+
+def squad_declined(sets: dict[str, list[data.Asked]], system: System) -> dict[str, Any]:
+    """At the shipped threshold, and at the one that keeps exactly 90% of these questions."""
+    scores = {
+        name: np.array([row["support"] for row in supports(some, system)])
+        for name, some in sets.items()
+    }
+    own = float(np.quantile(scores["answerable"], 0.1))
+    out: dict[str, Any] = {}
+    for label, cut in (("shipped threshold", support.threshold()), ("90% kept here", own)):
+        out[label] = {
+            "threshold": cut,
+            "answerable kept": figure(scores["answerable"] >= cut),
+            "near-miss declined": figure(scores["near-miss"] < cut),
+            "out of corpus declined": figure(scores["out of corpus"] < cut),
+        }
+    yes = scores["answerable"]
+    out["AUROC"] = {n: auroc(yes, scores[n]) for n in ("near-miss", "out of corpus")}
+    return out
+
+
+def auroc(yes: NDArray[np.float64], no: NDArray[np.float64]) -> float:
+    above = (yes[:, None] > no[None, :]).mean() + 0.5 * (yes[:, None] == no[None, :]).mean()
+    return float(above)
+
+
+# ---------------------------------------------------------------- unlike SQuAD
+
+
+def policies() -> dict[str, Any]:
+    """One store a site: share of the gold span's content words in at most 120 quoted words."""
+    rows: list[dict[str, float]] = []
+    for document, questions in data.policyqa(POLICY):
+        system = data.index(f"policy-{document.title}", [document], SETTINGS)
+        windows = _windows(document)
+        vectors = system.embedder.embed(windows)
+        for q in questions:
+            gold = max((document.text[a.start : a.end] for a in q.answers), key=len)
+            if not words.content(gold):
+                continue
+            found = answer(q.text, system)
+            fixed = windows[int(np.argmax(vectors @ system.embedder.embed([q.text])[0]))]
+            quoted = " ".join(x.span.text for x in found.quotes).split()
+            rows.append(
+                {
+                    "best sentence": _share(gold, found.sentences[0].text),
+                    "fixed 120-word passage": _share(gold, fixed),
+                    "ours": _share(gold, " ".join(quoted[:WORDS])),
+                    "ours, first quote only": _share(gold, found.quotes[0].span.text),
+                    "words, ours": min(WORDS, len(quoted)),
+                    "words, best sentence": len(found.sentences[0].text.split()),
+                }
+            )
+    return {name: figure(row[name] for row in rows) for name in rows[0]}
+
+
+def _windows(document: Document) -> list[str]:
+    parts = document.text.split()
+    return [" ".join(parts[i : i + WORDS]) for i in range(0, len(parts), WORDS)]
+
+
+def _share(gold: str, text: str) -> float:
+    wanted = set(words.content(gold))
+    return len(wanted & set(words.content(text))) / len(wanted)
+
+
+def sample_company() -> dict[str, Any]:
+    """The held-out and the unanswerable questions of the sample company."""
+    system = data.company()
+    rows: list[dict[str, Any]] = []
+    for row in data.sample("heldout"):
+        found = answer(row["question"], system)
+        quotes = [plain(q.span.text) for q in found.quotes]
+        gold = [plain(e["quote"]) for e in row["evidence"]]
+        documents = [e["document"] for e in row["evidence"]]
+        must = [plain(m) for m in row["must_contain"]]
+        rows.append(
+            {
+                "kind": row["kind"],
+                "must_contain in the first quote": all(m in quotes[0] for m in must),
+                "must_contain in the quotes": all(any(m in q for q in quotes) for m in must),
+                "an evidence passage in the first quote": any(g in quotes[0] for g in gold),
+                "an evidence passage in the quotes": any(g in q for g in gold for q in quotes),
+                "evidence passage in the hits": any(
+                    g in plain(h.text) for g in gold for h in found.hits
+                ),
+                "an evidence document cited": any(
+                    q.span.uri.endswith(d) for q in found.quotes for d in documents
+                ),
+                "answered (support reaches the threshold)": found.supported,
+                "words quoted": sum(len(q.split()) for q in quotes),
+            }
+        )
+    names = [name for name in rows[0] if name != "kind"]
+    result: dict[str, Any] = {"all": {n: figure(r[n] for r in rows) for n in names}}
+    for kind in sorted({r["kind"] for r in rows}):
+        result[kind] = {n: figure(r[n] for r in rows if r["kind"] == kind) for n in names}
+    declined: dict[str, list[bool]] = {}
+    for row in data.sample("unanswerable"):
+        supported = answer(row["question"], system).supported
+        declined.setdefault(row["kind"], []).append(not supported)
+    result["declined"] = {kind: figure(values) for kind, values in declined.items()}
+    return result
+
+
+def handbook() -> dict[str, Any]:
+    """Ten questions on 883 pages: the share of the facts that the gold answers need."""
+    documents, questions = data.handbook()
+    system = data.index("handbook", documents, SETTINGS)
+    rows = []
+    for q in questions:
+        found = answer(q.text, system)
+        rows.append(
+            {
+                "question": q.text,
+                "facts in two quotes": held(q.facts, [x.span.text for x in found.quotes]),
+                "facts in the best sentence": held(q.facts, [found.sentences[0].text]),
+                "facts in the first hit": held(q.facts, [found.hits[0].text]),
+                "facts in ten hits": held(q.facts, [h.text for h in found.hits]),
+                "answered": float(found.supported),
+                "words": sum(len(x.span.text.split()) for x in found.quotes),
+            }
+        )
+    names = [name for name in rows[0] if name != "question"]
+    return {n: figure(float(str(row[n])) for row in rows) for n in names}
+
+
+def latency(questions: Sequence[str], system: System) -> dict[str, float]:
+    """Milliseconds to the first evidence in a warm process, no sentence embedded before."""
+    answer("Is everything loaded?", system)
+    search: list[float] = []
+    total: list[float] = []
+    for text in questions:
+        evidence._recent.clear()
+        start = time.perf_counter()
+        hits = retrieve.search(text, system, SETTINGS)
+        search.append(time.perf_counter() - start)
+        evidence.select(text, hits, system, SETTINGS)
+        total.append(time.perf_counter() - start)
+    return {
+        "search p50": 1e3 * float(np.median(search)),
+        "first evidence p50": 1e3 * float(np.median(total)),
+        "first evidence p90": 1e3 * float(np.quantile(total, 0.9)),
+        "first evidence best": 1e3 * float(np.min(total)),
+    }
+
+
+# ---------------------------------------------------------------- the run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--fit", action="store_true", help="fit data/support.json and stop")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the questions, no files")
+    arguments = parser.parse_args()
+    if not (BENCH / "squad").exists():
+        print(f"skipped: no public data in {BENCH} (set RAGTUNE_BENCH)")
+        return
+    scale = 10 if arguments.quick else 1
+    documents, questions = data.squad()
+    fitted, reported, left = data.halves(documents)
+    partial = data.index("squad-partial", [d for d in documents if d.uri not in left], SETTINGS)
+    if arguments.fit:
+        sets = kinds(questions, fitted, left, [FITTED // scale, FITTED // scale, OUT // scale])
+        fit({name: supports(some, partial) for name, some in sets.items()})
+        return
+    whole = data.index("squad", documents, SETTINGS)
+    asked = [q for q in questions if q.article in reported and q.answers][: QUOTED // scale]
+    limits = [QUOTED // scale, NEAR_MISS // scale, OUT // scale]
+    steps: dict[str, Callable[[], dict[str, Any]]] = {
+        "squad quotes": lambda: squad_quotes(asked, whole),
+        "squad declined": lambda: squad_declined(kinds(questions, reported, left, limits), partial),
+        "policyqa": policies,
+        "sample company": sample_company,
+        "handbook": handbook,
+        "latency (ms)": lambda: latency([q.text for q in asked[: 100 // scale]], whole),
+    }
+    result: dict[str, Any] = {"machine": machine.describe("onnxruntime", "sentencex", "tantivy")}
+    for name, step in steps.items():
+        result[name] = step()
+        print("\n".join(table(name, result[name])), flush=True)
+    if not arguments.quick:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "answering.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        text = [_HEADER, machine.markdown(result["machine"])]
+        text += ["\n".join(table(name, result[name])) for name in steps]
+        (RESULTS / "answering.md").write_text("\n\n".join([*text, _WRITTEN]) + "\n", "utf-8")
+
+
+_HEADER = """# Answering
+
+`python benchmarks/answering.py`. The quoted mode, through `retrieve.search` and `evidence.select`
+with default settings. The support score is fitted on one half of SQuAD v2's articles; all figures
+on SQuAD are of the other half. In brackets: 95% bootstrap interval over questions, and their
+number."""
+_WRITTEN = """## written mode
+
+Measured by `benchmarks/written.py`."""
+
+
+def table(name: str, values: dict[str, Any], depth: int = 2) -> list[str]:
+    """A section for a result: rows of figures, then a section for each group."""
+    lines = [f"{'#' * depth} {name}", ""]
+    flat = {k: v for k, v in values.items() if not isinstance(v, dict) or "low" in v}
+    if flat:
+        lines += ["| | |", "|---|---|", *(f"| {k} | {_cell(v)} |" for k, v in flat.items()), ""]
+    for key, value in values.items():
+        if key not in flat:
+            lines += table(key, value, depth + 1)
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        places = 3 if value["high"] <= 1 else 1
+        low, high = (f"{value[k]:.{places}f}" for k in ("low", "high"))
+        return f"{value['value']:.{places}f} ({low}–{high}; {value['n']})"
+    return f"{value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    main()

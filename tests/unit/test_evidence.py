@@ -1,0 +1,268 @@
+"""Evidence: exact spans, quotes that are the unit they belong to, and a support score."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ragtune import evidence, question, support, words
+from ragtune.config import Settings
+from ragtune.ingest.parse.markdown import read_markdown
+from ragtune.quoting import count_words, grow
+from ragtune.types import Block, Document, Evidence, Hit, Passage, Place, SourceMap, System
+
+DEFAULT = Settings()
+
+
+class BagOfWords:
+    """Cosine of word stems: near enough to an embedder for tests."""
+
+    name = "bag"
+    dimensions = 512
+    max_tokens = 256
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = np.full((len(texts), self.dimensions), 1e-3, dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for term in words.content(text):
+                row[sum(map(ord, term)) * 31 % self.dimensions] += 1
+        normed: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return normed
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+
+class OneStore:
+    """Documents by uri."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.documents = {d.uri: d for d in documents}
+
+    def get(self, uri: str) -> Document | None:
+        return self.documents.get(uri)
+
+
+def markdown(text: str, id: int = 1, uri: str = "a.md") -> Document:
+    parsed = read_markdown(text, uri)
+    return Document(id, uri, parsed.title, parsed.text, f"sha{id}", parsed.map)
+
+
+def hit(document: Document, start: int = 0, end: int | None = None, score: float = 1.0) -> Hit:
+    end = len(document.text) if end is None else end
+    passage = Passage(1, document.id, start, end, document.title, document.text[start:end])
+    return Hit(passage, document.uri, document.title, Place(""), score, ("bm25", "dense"))
+
+
+def select(
+    asked: str, documents: Sequence[Document], with_: Settings = DEFAULT, hits: int = 9
+) -> Evidence:
+    system = System(OneStore(documents), BagOfWords(), None)  # type: ignore[arg-type]
+    return evidence.select(asked, [hit(d) for d in documents][:hits], system, with_)
+
+
+MANUAL = markdown(
+    """# Dryer manual
+
+The dryer is made of steel. It holds 12 litres of water. The cable is 3 metres long.
+
+## Cleaning the filter
+
+Clean the filter every week. To clean the filter:
+
+1. Switch the dryer off.
+2. Take out the filter.
+3. Rinse it with warm water.
+4. Let it dry and put it back.
+
+Never use soap.
+
+## Prices
+
+| Model | Price | Weight |
+|---|---|---|
+| Merle 80 | 344 EUR | 20 kg |
+| Kondor 150 | 612 EUR | 44 kg |
+
+## Questions
+
+### How do I reset the alarm?
+
+Hold the red button for five seconds. The lamp goes out.
+"""
+)
+
+
+def test_a_fact_is_quoted_as_its_sentence() -> None:
+    found = select("How long is the cable?", [MANUAL])
+    assert found.quotes[0].span.text == "The cable is 3 metres long."
+    assert found.sentences[0].text == "The cable is 3 metres long."
+
+
+def test_a_sentence_that_points_back_brings_the_one_before() -> None:
+    quote = select("How many litres of water does it hold?", [MANUAL]).quotes[0]
+    assert quote.span.text == "The dryer is made of steel. It holds 12 litres of water."
+    key = MANUAL.text[quote.key_start : quote.key_end]
+    assert key == "It holds 12 litres of water."
+
+
+def test_a_how_to_is_quoted_with_all_its_steps() -> None:
+    quote = select("How do I rinse and clean the filter with warm water?", [MANUAL]).quotes[0]
+    for part in ("Switch the dryer off", "Take out", "Rinse it", "put it back", "To clean"):
+        assert part in quote.span.text
+    assert "Dryer manual" not in quote.span.text
+    assert "Merle" not in quote.span.text
+
+
+def test_a_row_is_quoted_with_its_header() -> None:
+    quote = select("What is the price of the Kondor 150?", [MANUAL]).quotes[0]
+    assert "Price" in quote.span.text
+    assert "Kondor 150" in MANUAL.text[quote.key_start : quote.key_end]
+
+
+def test_a_question_as_heading_brings_the_answer_below_it() -> None:
+    found = select("How do I reset the alarm?", [MANUAL])
+    quote = found.quotes[0]
+    assert MANUAL.text[quote.key_start : quote.key_end].startswith("Hold the red button")
+    assert not any(s.text.endswith("?") for s in found.sentences)
+
+
+def test_a_heading_is_never_evidence() -> None:
+    headings = {MANUAL.text[b.start : b.end] for b in MANUAL.map.blocks if b.kind == "heading"}
+    found = select("cleaning the filter", [MANUAL])
+    assert not headings & {s.text for s in found.sentences}
+
+
+def test_an_answer_in_two_places_gives_two_quotes() -> None:
+    other = markdown("# Guarantee\n\nThe guarantee of the dryer is two years.", 2, "b.md")
+    third = markdown("# Hire\n\nHired dryers have a guarantee of one year.", 3, "c.md")
+    found = select("How long is the guarantee of a dryer?", [other, third])
+    assert {q.span.uri for q in found.quotes} == {"b.md", "c.md"}
+
+
+def test_the_same_words_are_not_quoted_twice() -> None:
+    copy = replace(MANUAL, id=2, uri="copy.md")
+    found = select("How long is the cable?", [MANUAL, copy])
+    said = [q.span.text for q in found.quotes]
+    assert len(said) == len(set(said))
+
+
+def test_settings_bound_the_quotes() -> None:
+    short = replace(DEFAULT, quotes=1, quote_words=8)
+    found = select("How do I clean the filter?", [MANUAL], short)
+    assert len(found.quotes) == 1
+    assert count_words(found.quotes[0].span.text) <= 8
+
+
+def test_hits_of_a_changed_document_are_left_out() -> None:
+    stale = hit(MANUAL)
+    now = replace(MANUAL, text=MANUAL.text.replace("steel", "brass"))
+    system = System(OneStore([now]), BagOfWords(), None)  # type: ignore[arg-type]
+    found = evidence.select("What is it made of?", [stale], system, DEFAULT)
+    assert found == Evidence()
+
+
+def test_nothing_found_supports_nothing() -> None:
+    assert select("Anything?", []) == Evidence()
+
+
+def test_threshold_of_settings_then_workspace_then_shipped() -> None:
+    asked = "How long is the cable?"
+    assert select(asked, [MANUAL], replace(DEFAULT, threshold=0.0)).supported
+    assert not select(asked, [MANUAL], replace(DEFAULT, threshold=1.0)).supported
+    system = System(OneStore([MANUAL]), BagOfWords(), None, calibration={"threshold": 0.9999})  # type: ignore[arg-type]
+    assert not evidence.select(asked, [hit(MANUAL)], system, DEFAULT).supported
+    found = select(asked, [MANUAL])
+    assert found.supported == (found.support >= support.threshold())
+
+
+def test_support_is_larger_where_the_answer_is() -> None:
+    with_answer = select("How long is the cable?", [MANUAL]).support
+    without = select("Who founded the city of Warsaw?", [MANUAL]).support
+    assert 0 <= without < with_answer <= 1
+
+
+@pytest.mark.parametrize("name", support.NAMES)
+def test_a_better_feature_never_lowers_the_score(name: str) -> None:
+    low = dict.fromkeys(support.NAMES, 0.5)
+    assert support.score({**low, name: 0.9}) >= support.score(low)
+
+
+TEXTS = st.lists(
+    st.sampled_from(["- ", "1. ", "# ", "", "| a | b |\n", "\n"]).flatmap(
+        lambda mark: st.text("abc .?:\nÄ1", min_size=1, max_size=40).map(lambda t: mark + t)
+    ),
+    min_size=1,
+    max_size=12,
+).map("\n".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, st.text("abc ?1", min_size=1, max_size=20), st.integers(1, 40))
+def test_quotes_are_exact_bounded_and_apart(text: str, asked: str, limit: int) -> None:
+    document = markdown(text)
+    if not document.text.strip():
+        return
+    found = select(asked, [document], replace(DEFAULT, quotes=3, quote_words=max(5, limit)))
+    taken: list[tuple[int, int]] = []
+    for quote in found.quotes:
+        span = quote.span
+        assert document.text[span.start : span.end] == span.text
+        assert span.start <= quote.key_start < quote.key_end <= span.end
+        assert count_words(span.text) <= max(5, limit)
+        assert all(span.end <= start or end <= span.start for start, end in taken)
+        taken.append((span.start, span.end))
+    for sentence in found.sentences:
+        assert document.text[sentence.start : sentence.end] == sentence.text
+    scores = [s.score for s in found.sentences]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_growth_works_without_blocks() -> None:
+    text = "One. Two is here.\n\nThree."
+    document = Document(1, "a.txt", "a", text, "", SourceMap())
+    assert grow(document, (5, 17), "fact", 50, {}) == (5, 17)
+    assert grow(document, (5, 17), "explain", 50, {}) == (0, len(text))
+
+
+def test_growth_stays_out_of_other_quotes() -> None:
+    text = "One two. Three four. Five six."
+    document = Document(1, "a", "a", text, "", SourceMap((Block(0, len(text), "paragraph"),)))
+    assert grow(document, (9, 20), "explain", 50, {}, [(0, 8)]) == (9, len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "kind"),
+    [
+        ("How many days of leave do I get?", "fact", "number"),
+        ("When does the yard open?", "fact", "time"),
+        ("Who signs the contract?", "fact", "name"),
+        ("What is the limit for hotels?", "fact", "any"),
+        ("How do I book a trip?", "explain", "any"),
+        ("What should I do after an accident?", "explain", "any"),
+        ("Can I bring my dog?", "explain", "any"),
+        ("Wie lange dauert es?", "explain", "any"),
+    ],
+)
+def test_form_and_expected_type(text: str, form: str, kind: str) -> None:
+    assert question.form(text) == form
+    assert question.expected(text) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Which costs are not paid?", True),
+        ("What did the company never sell?", True),
+        ("Why can't I log in?", False),
+        ("The lamp does not go out. What do I do?", False),
+        ("What do we not pay?", False),
+        ("Who pays?", False),
+    ],
+)
+def test_denies(text: str, expected: bool) -> None:
+    assert question.denies(text) is expected
