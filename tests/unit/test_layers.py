@@ -8,7 +8,7 @@ import ragtune
 ROOT = Path(ragtune.__file__).parent
 LAYERS = [
     {"types", "errors", "config", "words"},
-    {"sentences", "places", "question"},
+    {"sentences", "places", "question", "versions"},
     {"models", "store"},
     {"quoting", "support"},
     {"ingest", "retrieve", "evidence", "cite", "calibrate", "follow_up"},
