@@ -96,10 +96,13 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
         victim = generator.choice(sorted(before)) if before else "docs/000.md"
         commands = [f"rm\t{victim}\n", "add\tdocs\n", "sync\n"] if round else ["add\tdocs\n"]
         process.stdin.write("".join(commands))
-        process.stdin.flush()
-        time.sleep(generator.uniform(0, 0.35))
+        process.stdin.close()
+        process.stdin = None
+        # Some lines in, so that all stages are met however fast the machine is.
+        said = [process.stdout.readline().rstrip("\n") for _ in range(generator.randint(0, 4))]
+        time.sleep(generator.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
-        said = process.stdout.read().splitlines()
+        said += process.stdout.read().splitlines()
         process.communicate()
         acknowledged = {line.split("\t")[1] for line in said if line.startswith("ok\t")}
         with EmbeddedStore(root / ".ragtune") as store:
