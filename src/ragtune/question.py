@@ -63,6 +63,19 @@ def form(question: str) -> Form:
     return "fact" if _FACT.search(question) else "explain"
 
 
+_PROCEDURE = re.compile(
+    r"\bhow (?:do|can|could|should|would|must|to|does|am|is (?:it|this|that)|are)\b|\bsteps?\b"
+    r"|\bprocedure\b|\bwalk me through\b|\bwhat (?:should|must|shall|do|can) (?:i|we|you|one)\b"
+    r"|\bwhat(?: to do)? (?:now|next|first)\b|\binstructions?\b|\bhow does it work\b",
+    re.IGNORECASE,
+)
+
+
+def procedure(question: str) -> bool:
+    """Whether the question asks how something is done, step by step."""
+    return _PROCEDURE.search(question) is not None
+
+
 def expected(question: str) -> Expected:
     """The type of answer that the question's words ask for."""
     if _NUMBER.search(question):
