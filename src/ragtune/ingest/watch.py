@@ -92,7 +92,7 @@ def watch(
         while not stop.is_set():
             paths = _next(events)
             now = time.monotonic()
-            if now - looked > POLL_SECONDS:
+            if watcher.lost(paths) or now - looked > POLL_SECONDS:
                 looked = now
                 sources = stored_sources(store)
                 paths |= watcher.follow(sources) | databases.changed(sources)
@@ -176,7 +176,7 @@ class _Watcher:
         """Watches these sources from now on; what came or went since the last time.
 
         A file is watched through its folder: editors put a new file in its place. A folder that
-        was deleted and made again is another folder, which its inode tells.
+        was deleted and made again is another folder: see `lost`.
         """
         folders: set[_Folder] = set()
         for source in sources:
@@ -193,7 +193,7 @@ class _Watcher:
             except OSError:
                 continue  # not there now; `POLL_SECONDS` later it may be
         changed = {folder.path for folder in folders ^ self._watched}
-        if changed:
+        if changed or not folders:
             before, self._threads, stop = self._threads, [], self._stop
             self._watched, self._stop = frozenset(folders), threading.Event()
             for deep in (True, False):
@@ -202,6 +202,17 @@ class _Watcher:
             for thread in before:
                 thread.join()
         return changed
+
+    def lost(self, paths: Iterable[str]) -> bool:
+        """Whether a watched folder itself came, went or moved: then `follow` watches all anew.
+
+        The next folder of that name may even get the same inode.
+        """
+        tops = {folder.path for folder in self._watched}
+        if tops.isdisjoint(paths):
+            return False
+        self._watched = frozenset()
+        return True
 
     def _start(self, paths: set[str], deep: bool) -> None:
         # Folders inside others are watched with them; each once.
