@@ -1,7 +1,7 @@
 """Quoted answers: what they hold, what they cite, what is declined, and how fast.
 
-    python benchmarks/answering.py          every table, into benchmarks/results/answering.*
-    python benchmarks/answering.py --fit    fits src/ragtune/data/support.json first
+    python -m benchmarks.answering          every table, into benchmarks/results/answering.*
+    python -m benchmarks.answering --fit    fits src/ragtune/data/support.json first
 
 All through `retrieve.search` and `evidence.select`, the functions that `ask` calls. The support
 score is fitted on one half of SQuAD v2's articles and everything on SQuAD is reported on the other
@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks import answering_data as data
+from benchmarks import machine
+from benchmarks.answering_fit import fit
+from benchmarks.retrieval_data import BENCH, held
 from numpy.typing import NDArray
 
-import answering_data as data
-import machine
-from answering_fit import fit
 from ragtune import evidence, retrieve, support, words
 from ragtune.config import Settings
 from ragtune.types import Document, Evidence, System
-from retrieval_data import BENCH, held
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings()
@@ -332,7 +332,7 @@ def main() -> None:
 
 _HEADER = """# Answering
 
-`python benchmarks/answering.py`. The quoted mode, through `retrieve.search` and `evidence.select`
+`python -m benchmarks.answering`. The quoted mode, through `retrieve.search` and `evidence.select`
 with default settings. The support score is fitted on one half of SQuAD v2's articles; all figures
 on SQuAD are of the other half. In brackets: 95% bootstrap interval over questions, and their
 number."""

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.retrieval_data import BENCH, SEED, handbook, policyqa
+
 import ragtune
 from ragtune.config import Settings
 from ragtune.ingest.split import embedded_text, split
 from ragtune.models.embed import load_embedder
 from ragtune.store.embedded import EmbeddedStore
 from ragtune.types import Block, Document, Embedder, Passage, SourceMap, System
-from retrieval_data import BENCH, SEED, handbook, policyqa
 
 WORK = Path(os.environ.get("RAGTUNE_BENCH_WORK", "/tmp/ragtune-answering"))
 SAMPLE = Path(ragtune.__file__).parent / "sample"

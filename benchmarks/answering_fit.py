@@ -20,7 +20,7 @@ from ragtune.support import NAMES
 RIDGE = 1e-3
 KEPT = 0.9
 PATH = Path(ragtune.__file__).parent / "data" / "support.json"
-_ABOUT = "fitted by `python benchmarks/answering.py --fit` on half of SQuAD v2's articles"
+_ABOUT = "fitted by `python -m benchmarks.answering --fit` on half of SQuAD v2's articles"
 
 Array = NDArray[np.float64]
 

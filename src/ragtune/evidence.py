@@ -100,6 +100,7 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
         support.features(
             question,
             [unit.cosine for unit in answers],
+            [unit.cosine for unit in answers if unit.hit == best.hit],
             best.text,
             {*best.terms, *best.before, *best.context},
         )
