@@ -85,11 +85,12 @@ def add(paths: tuple[str, ...], dry_run: bool, workspace: str | None, as_json: b
 
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+@click.option("--prune-missing", is_flag=True, help="A source that cannot be reached is deleted.")
 @common
-def sync(dry_run: bool, workspace: str | None, as_json: bool) -> None:
+def sync(dry_run: bool, prune_missing: bool, workspace: str | None, as_json: bool) -> None:
     """Make the index equal to what was added: new, changed, moved, deleted files."""
     with open_workspace(workspace) as opened, progress(as_json) as on_progress:
-        report = opened.sync(on_progress, dry_run)
+        report = opened.sync(on_progress, dry_run, prune_missing)
     show_report(report, dry_run, as_json)
 
 
@@ -150,7 +151,7 @@ def show(doc: str, workspace: str | None, as_json: bool) -> None:
         {"passage": n, "start": p.start, "end": p.end, "heading": p.heading}
         for n, p in enumerate(passages, 1)
     ]
-    out = {
+    shown = {
         "uri": document.uri, "title": document.title, "sha256": document.sha256,
         "type": document.type, "start": start, "end": end, "text": text, "place": place,
         "passages": numbered,
@@ -162,7 +163,7 @@ def show(doc: str, workspace: str | None, as_json: bool) -> None:
                       render.safe(p.text), ""]  # fmt: skip
     else:
         lines.append(render.safe(text))
-    out(as_json, out, lines)
+    out(as_json, shown, lines)
 
 
 @cli.command()

@@ -52,8 +52,9 @@ class Settings:
     fresh: Literal["auto", "always", "never"] = _setting(
         "auto",
         "index",
-        "Look for changed files before each question: always, never, or auto (while a look takes "
-        "under 0.2 s; larger folders are kept current by `ragtune watch` or `ragtune sync`).",
+        "Look for changed files before each question: always, never, or auto (as always, but a "
+        "look that takes more than 0.5 s is made again only after 20 times as long; `ragtune "
+        "watch` keeps such folders current).",
     )
     # -- search
     k: int = _setting(10, "search", "How many hits `ragtune search` shows.")
@@ -253,7 +254,13 @@ def settings_table() -> str:
     for item in fields(Settings):
         if item.metadata["section"] != section:
             section = item.metadata["section"]
-            lines += ["", f"## [{section}]", "", "| key | default | what it does |", "|---|---|---|"]
+            lines += [
+                "",
+                f"## [{section}]",
+                "",
+                "| key | default | what it does |",
+                "|---|---|---|",
+            ]
         lines.append(f"| `{item.name}` | `{_toml(item.default)}` | {item.metadata['help']} |")
     return "\n".join(lines).strip() + "\n"
 

@@ -42,7 +42,8 @@ if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` nee
     from ragtune.store.embedded import EmbeddedStore
     from ragtune.store.verify import VerifyReport
 
-FRESH_SECONDS = 0.2  # a look for changed files that takes longer is not made before each question
+SLOW_LOOK = 0.5  # seconds; a look for changed files that takes longer …
+LOOK_AGAIN = 20  # … is made again only after this many times its duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,17 @@ class Workspace:
             on_wait=self.on_wait,
         )
 
-    def sync(self, on_progress: OnProgress | None = None, dry_run: bool = False) -> SyncReport:
-        """Makes the index equal to what was added: new, changed, moved and deleted files."""
+    def sync(
+        self,
+        on_progress: OnProgress | None = None,
+        dry_run: bool = False,
+        prune_missing: bool = False,
+    ) -> SyncReport:
+        """Makes the index equal to what was added: new, changed, moved and deleted files.
+
+        A source that cannot be reached (an unmounted drive) is reported and keeps its documents,
+        unless `prune_missing`.
+        """
         from ragtune.ingest import sync
 
         return sync.sync(
@@ -147,6 +157,7 @@ class Workspace:
             self.root,
             on_progress=on_progress,
             dry_run=dry_run,
+            missing_ok=prune_missing,
             on_wait=self.on_wait,
         )
 
@@ -154,30 +165,49 @@ class Workspace:
         """Keeps the index equal to the folders until `stop` is set."""
         from ragtune.ingest.watch import watch
 
-        watch(self.store, self.system.embedder, self.settings, self.root, stop, on_report)
+        watch(
+            self.store,
+            self.system.embedder,
+            self.settings,
+            self.root,
+            stop,
+            on_report,
+            on_wait=self.on_wait,
+        )
 
     def remove(self, documents: Sequence[str]) -> SyncReport:
         """Takes documents out of the index; `sync` does not bring them back, `add` does."""
-        from ragtune.ingest import sync
+        from ragtune.ingest.remove import remove
 
-        return sync.remove(list(documents), self.store, self.root)
+        return remove(list(documents), self.store, self.settings, self.root)
 
     def refresh(self) -> SyncReport | None:
-        """Before a question: takes in what changed on disk, unless `fresh` says not to look."""
+        """Before a question: takes in what changed on disk, unless `fresh` says not to look.
+
+        Does not wait for a sync that is running, and asks no remote database.
+        """
         from ragtune.ingest import sync
 
-        if self.settings.fresh == "never":
+        if self.settings.fresh == "never" or self.store.read_only:
             return None
-        if self.settings.fresh == "auto":
-            last = float(self.store.meta("look_seconds") or 0.0)
-            if last > FRESH_SECONDS:
-                return None
+        if self.settings.fresh == "auto" and time.time() < float(self.store.meta("look_at") or 0.0):
+            return None
         started = time.perf_counter()
         changed = sync.changed(self.store, self.settings, self.root)
         seconds = time.perf_counter() - started
-        if seconds > FRESH_SECONDS:
-            self.store.set_meta("look_seconds", str(seconds))
-        return self.sync() if changed else None
+        if seconds > SLOW_LOOK:
+            self.store.set_meta("look_at", str(time.time() + LOOK_AGAIN * seconds))
+        if not changed:
+            return None
+        return sync.sync(
+            self.store,
+            self.system.embedder,
+            self.settings,
+            self.root,
+            remote=False,
+            wait=False,
+            on_wait=self.on_wait,
+        )
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
         """All sources with state, error and number of passages, sorted by uri."""

@@ -27,16 +27,16 @@ def test_the_template_is_valid_and_lists_every_setting(tmp_path: Path) -> None:
 
 
 def test_every_setting_arrives(tmp_path: Path) -> None:
-    other = {bool: lambda v: not v, str: lambda v: v + "x", tuple: lambda v: ("a",)}
-    literal = {"fresh": "never", "answer": "write", "generator": "openai"}
+    special: dict[str, object] = {
+        "fresh": "never", "answer": "write", "generator": "openai", "context_tokens": 600,
+        "parse_memory_mb": 300, "threshold": 0.5, "temperature": 0.5, "exclude": ("a",),
+    }  # fmt: skip
     for item in fields(Settings):
         default = item.default
-        value = literal.get(item.name)
+        value = special.get(item.name)
         if value is None:
-            change = other.get(type(default))
-            value = change(default) if change else 1000.0 if default == 256 else 0.5
-            if isinstance(default, int) and not isinstance(default, bool):
-                value = {"context_tokens": 600, "parse_memory_mb": 300}.get(item.name, 17)
+            value = not default if isinstance(default, bool) else 17
+            value = default + "x" if isinstance(default, str) else value
         shown = config._toml(value)
         text = f"[{item.metadata['section']}]\n{item.name} = {shown}\n"
         loaded = config.load(workspace(tmp_path, text))

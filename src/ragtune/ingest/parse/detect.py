@@ -54,12 +54,12 @@ def binary_type(data: bytes) -> str | None:
 
     Raises DocumentError for formats that are recognised and cannot be read.
     """
-    if b"%PDF-" in data[:1024]:
-        return "pdf"
     if data.startswith(b"PK\x03\x04") or data.startswith(b"PK\x05\x06"):
         return _zip_type(data)
     if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _ole_type(data)
+    if b"%PDF-" in data[:1024]:  # after the containers, which may hold a PDF near their start
+        return "pdf"
     if data.lstrip()[:5] == b"{\\rtf":
         return "rtf"
     for magic, kind in _IMAGES:
