@@ -26,9 +26,8 @@ _MARKER = re.compile(
 )
 _CLAUSE = re.compile(r"[,;:–—()]|\b(?:but|however|although|while|whereas|aber|jedoch)\b", re.I)
 _SYSTEM = (
-    "You answer questions from numbered evidence sentences. Use only what the evidence says, "
-    "with its exact numbers and names. Answer in one or two short sentences and put the number "
-    "of the sentence you used in brackets at the end, like [1]."
+    "You are a careful assistant. Answer the question in one full sentence. Use only the numbered "
+    "facts, with their exact words and numbers."
 )
 
 
@@ -52,7 +51,7 @@ def prompt(question: str, evidence: Evidence, count: int) -> list[Message]:
         f"[{n}] {_context(s)}: {_one_line(s.text)}"
         for n, s in enumerate(evidence.sentences[:count], 1)
     ]
-    user = "Evidence:\n" + "\n".join(lines) + f"\n\nQuestion: {_one_line(question)}\nAnswer:"
+    user = "Facts:\n" + "\n".join(lines) + f"\n\nQuestion: {_one_line(question)}"
     return [Message("system", _SYSTEM), Message("user", user)]
 
 

@@ -75,7 +75,7 @@ class Settings:
     quotes: int = _setting(2, "answer", "At most this many quotes in an answer.")
     quote_words: int = _setting(120, "answer", "Longest quote, in words.")
     evidence_sentences: int = _setting(
-        5, "answer", "How many evidence sentences a writing model gets."
+        3, "answer", "How many evidence sentences a writing model gets."
     )
     threshold: float = _setting(
         -1.0,
