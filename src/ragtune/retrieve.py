@@ -138,7 +138,7 @@ def join(
     segments: list[Segment] = []
     of: dict[int, list[Segment]] = {}
     for rank, passage in enumerate(passages):
-        if len(segments) >= k and not of.get(passage.document):
+        if len(segments) >= k and (rank >= JOINED or not of.get(passage.document)):
             continue  # it can join nothing: its document need not be read
         document = documents[passage.document]
         if document is None or document.text[passage.start : passage.end] != passage.text:
