@@ -123,7 +123,7 @@ def touches(found: Found, span: data.Span) -> bool:
 
 
 def scifact() -> list[Row]:
-    """A document's score is that of its best unit. Published: BM25 .679, MiniLM .645, bge-small .713."""
+    """A document scores as its best unit. Published: BM25 .679, MiniLM .645, bge-small .713."""
     rows = []
     documents = data.scifact()
     joined = [data.document(d.uri, d.title, f"{d.title} {d.text}", SourceMap()) for d in documents]
@@ -154,7 +154,7 @@ def scifact() -> list[Row]:
 
 
 def squad() -> list[Row]:
-    """Success@1/3/5/10, 1,000 questions, 35 articles as one corpus; `answer`: a result holds it whole."""
+    """Success@1/3/5/10, 1,000 questions, one corpus; `answer`: a result holds it whole."""
     documents, questions = data.squad()
     with indexed(documents) as system:
         found = [runs(system, q.text) for q in questions]
@@ -172,7 +172,7 @@ def squad() -> list[Row]:
 
 
 def policyqa() -> list[Row]:
-    """Success@1/3/5/10 of holding an annotated span whole; 917 questions, a corpus of its own a site."""
+    """Success@1/3/5/10 of holding an annotated span whole; 917 questions, a corpus a site."""
     found, questions = [], []
     for document, some in data.policyqa():
         with indexed([document]) as system:
@@ -239,7 +239,7 @@ def _words(text: str) -> str:
 
 
 def handbook() -> list[Row]:
-    """Share of the facts that ten gold answers need, held in the results that fit a number of tokens."""
+    """Share of the facts of ten gold answers that results within a number of tokens hold."""
     documents, questions = data.handbook()
     rows = []
     for name, cut, ways in (
