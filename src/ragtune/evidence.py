@@ -96,6 +96,7 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
         return Evidence(hits=tuple(hits))
     quotes = _quotes(question, answers, units, hits, settings)
     best = answers[0]
+    hit = hits[best.hit]
     score = support.score(
         support.features(
             question,
@@ -103,6 +104,7 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
             [unit.cosine for unit in answers if unit.hit == best.hit],
             best.text,
             {*best.terms, *best.before, *best.context},
+            "\n".join((hit.title, hit.passage.heading, hit.text)),
         )
     )
     threshold = settings.threshold

@@ -1,4 +1,4 @@
-"""Whether the documents answer the question at all: a logistic score of five readable features.
+"""Whether the documents answer the question at all: a logistic score of six readable features.
 
 Every feature grows with the chance of an answer and depends neither on the size of the index nor
 on the absolute scores of the search. Questions that were written beside a paragraph share its
@@ -21,28 +21,37 @@ from importlib.resources import files
 from ragtune import question as asked
 from ragtune import words
 
-NAMES = ("close", "around", "ahead", "shared", "agrees")
+NAMES = ("close", "around", "ahead", "shared", "named", "agrees")
 CLOSE = 0.65  # a cosine beyond it is wording, not relevance
 AROUND = 0.45  # … and a mean cosine beyond it says that all the text is of one kind
 SHARED = 2  # words in common beyond it likewise
 
 
 def features(
-    question: str, cosines: Sequence[float], near: Sequence[float], best: str, terms: Set[str]
+    question: str,
+    cosines: Sequence[float],
+    near: Sequence[float],
+    best: str,
+    terms: Set[str],
+    hit: str,
 ) -> dict[str, float]:
     """The features by name.
 
     `cosines` are those of the question and the ranked units, best unit first (0: not compared),
     `near` those of the units in the best unit's hit. `best` is that unit's text, `terms` the
-    content words of it, the unit before and its headings.
+    content words of it, the unit before and its headings, `hit` title, headings and text of the
+    hit.
 
     close   largest cosine of the question and one of the three best units, up to CLOSE
     around  mean of the (at most) four first of `near`, up to AROUND
     ahead   how far the largest cosine is above the median of all units that were compared
     shared  whether `terms` hold SHARED of the question's content words: 0, 0.5 or 1
+    named   share of the question's names and codes that stand in `hit`; 1 where it has none
     agrees  0 where the question asks for what is not so and the best unit denies nothing, else 1
     """
     wanted = set(words.content(question))
+    names = {words.stem(name) for name in words.names(question)}
+    held = {words.stem(token) for token in words.tokens(hit)}
     largest = max(cosines[:3])
     compared = [cosine for cosine in cosines if cosine]
     middle = statistics.median(compared) if compared else 0.0
@@ -51,6 +60,7 @@ def features(
         "around": min(sum(near[:4]) / len(near[:4]), AROUND) if near else 0.0,
         "ahead": max(0.0, largest - middle),
         "shared": min(len(wanted & terms), SHARED) / SHARED,
+        "named": len(names & held) / len(names) if names else 1.0,
         "agrees": float(not asked.denies(question) or asked.denial(best)),
     }
 
