@@ -24,6 +24,7 @@ COVERAGE = 0.7  # share of a written sentence's content words that its source mu
 _MARKER = re.compile(
     r"\s*[\[(](?:source|evidence|doc|document)?\s*\d+(?:\s*[,;]\s*\d+)*[\])]", re.I
 )
+_ENUMERATION = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+", re.M)
 _CLAUSE = re.compile(r"[,;:–—()]|\b(?:but|however|although|while|whereas|aber|jedoch)\b", re.I)
 _SYSTEM = (
     "You are a careful assistant. Answer the question in one full sentence. Use only the numbered "
@@ -74,7 +75,7 @@ def verify(written: str, evidence: Evidence, count: int) -> Verified:
     order: list[Sentence] = []  # cited sources; position + 1 is the marker
     lines: list[str] = []
     dropped: list[str] = []
-    for line in _MARKER.sub("", written).splitlines():
+    for line in _plain(written, sources).splitlines():
         kept: list[str] = []
         for start, end in sentences(line, 0, len(line), ()):
             claim = line[start:end]
@@ -93,6 +94,14 @@ def verify(written: str, evidence: Evidence, count: int) -> Verified:
     citations = tuple(_citation(n, s, s.start, s.end) for n, s in enumerate(order, 1))
     status: Status = "uncited" if not lines else "partly_cited" if dropped else "cited"
     return Verified("\n".join(lines), citations, status, tuple(dropped))
+
+
+def _plain(written: str, sources: Sequence[Sentence]) -> str:
+    """`written` without what a model copies from the prompt's form: markers, numbers, headings."""
+    text = _MARKER.sub("", written)
+    for source in sources:
+        text = text.replace(f"{_context(source)}: ", "")
+    return _ENUMERATION.sub("", text)
 
 
 def supporting(claim: str, sources: Sequence[Sentence]) -> tuple[Sentence, ...]:

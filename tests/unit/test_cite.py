@@ -83,6 +83,16 @@ def test_partly_supported_text_keeps_only_what_is_supported() -> None:
     assert result.dropped == ("Drinks are free.", "Dogs bark.")
 
 
+def test_what_is_copied_from_the_form_of_the_prompt_is_no_claim() -> None:
+    written = "1. Handbook: Meals are refunded up to 28 EUR a day. [2]\n2. It costs 349 EUR."
+    result = cite.verify(written, EVIDENCE, 6)
+    assert result.status == "cited"
+    assert result.text.splitlines() == [
+        "Meals are refunded up to 28 EUR a day. [1]",
+        "It costs 349 EUR. [2]",
+    ]
+
+
 def test_a_claim_may_rest_on_two_sentences_of_one_document() -> None:
     claim = "Meals are refunded up to 28 EUR a day and leave must be requested two weeks before."
     assert len(cite.supporting(claim, SOURCES)) == 2

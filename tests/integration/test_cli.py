@@ -1,0 +1,176 @@
+"""The command line as a user types it: a process for each command, on the sample company."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragtune import demo
+from ragtune.workspace import Workspace
+
+pytestmark = pytest.mark.integration
+RAGTUNE = [str(Path(sys.executable).parent / "ragtune")]
+
+
+def run(*words: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RAGTUNE, *words], cwd=cwd, input=stdin, capture_output=True, text=True, check=False
+    )
+
+
+def run_json(*words: str, cwd: Path, stdin: str = "") -> dict[str, Any]:
+    done = run(*words, "--json", cwd=cwd, stdin=stdin)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = done.stdout.splitlines()
+    value: dict[str, Any] = json.loads(line)
+    return value
+
+
+@pytest.fixture
+def root(own_company: Workspace) -> Path:
+    own_company.close()
+    return own_company.root
+
+
+def test_every_command_gives_its_documented_object(root: Path) -> None:
+    documents = run_json("docs", cwd=root)["documents"]
+    assert {"uri", "state", "error", "passages"} <= set(documents[0])
+    assert all(d["state"] == "indexed" for d in documents)
+
+    found = run_json("search", "hotel costs abroad", "-k", "3", cwd=root)
+    assert len(found["hits"]) == 3
+    assert {"text", "uri", "start", "end", "place", "score"} <= set(found["hits"][0])
+
+    answer = run_json("ask", demo.QUESTIONS[0], cwd=root)
+    assert answer["status"] == "cited"
+    citation = answer["citations"][0]
+    shown = run_json("show", f"{citation['uri']}#{citation['start']}-{citation['end']}", cwd=root)
+    assert shown["text"] == citation["quote"]
+    assert shown["sha256"] == citation["sha256"]
+
+    status = run_json("status", cwd=root)
+    assert status["documents"] == len(documents)
+    assert status["current"] is True
+    assert run_json("verify", cwd=root)["ok"] is True
+    assert run_json("sync", cwd=root)["passages_embedded"] == 0
+
+
+def test_streaming_json_ends_with_the_answer(root: Path) -> None:
+    done = run("ask", demo.QUESTIONS[0], "--json", "--stream", cwd=root)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[0]["event"] == "evidence"
+    assert lines[-1]["status"] == "cited"
+
+
+def test_chat_understands_follow_ups(root: Path) -> None:
+    questions = "What may a hotel cost per night on a trip abroad?\nAnd within the country?\n"
+    done = run("chat", "--json", cwd=root, stdin=questions)
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert "145 EUR" in first["text"]
+    assert "115 EUR" in second["text"]
+
+
+def test_remove_add_again_and_dry_run(root: Path) -> None:
+    uri = "company/policies/company-cars.txt"
+    assert run_json("rm", uri, cwd=root)["deleted"] == [uri]
+    assert uri not in {d["uri"] for d in run_json("docs", cwd=root)["documents"]}
+    run_json("sync", cwd=root)  # the file is still there, and stays out
+    assert uri not in {d["uri"] for d in run_json("docs", cwd=root)["documents"]}
+    assert run_json("add", "-", "--dry-run", cwd=root, stdin=uri + "\n")["added"] == [uri]
+    assert uri not in {d["uri"] for d in run_json("docs", cwd=root)["documents"]}
+    assert run_json("add", uri, cwd=root)["added"] == [uri]
+    assert uri in {d["uri"] for d in run_json("docs", cwd=root)["documents"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["add", "no-such-folder"], "no-such-folder"),
+        (["show", "no-such-file.md"], "see `ragtune docs`"),
+        (["ask", "  "], "the question is empty"),
+        (["ask", "x", "--set", "quotes=many"], "must be of type int"),
+        (["ask", "x", "--set", "nonsense=1"], "unknown setting"),
+        (["search", "x", "--since", "yesterday"], "2026-01-31"),
+        (["calibrate", "missing.jsonl"], "cannot read missing.jsonl"),
+        (["fly"], "No such command"),
+    ],
+)
+def test_mistakes_are_one_line_and_an_exit_code(root: Path, words: list[str], says: str) -> None:
+    done = run(*words, cwd=root)
+    assert done.returncode in (1, 2)
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_file_is_reported_and_the_rest_goes_on(root: Path) -> None:
+    (root / "new").mkdir()
+    (root / "new" / "broken.pdf").write_bytes(b"%PDF-1.7 nothing else")
+    (root / "new" / "good.md").write_text("# Lamps\n\nThe lamp in hall 3 is green.\n")
+    report = run_json("add", "new", cwd=root)
+    assert report["added"] == ["new/good.md"]
+    assert [uri for uri, _ in report["failed"]] == ["new/broken.pdf"]
+    assert any(e["uri"] == "new/broken.pdf" for e in run_json("status", cwd=root)["errors"])
+    assert "green" in run_json("ask", "Which colour has the lamp in hall 3?", cwd=root)["text"]
+
+
+def test_a_new_file_and_an_edit_are_seen_by_the_next_command(root: Path) -> None:
+    note = root / "company" / "lamps.md"
+    question = "Which colour has the lamp in hall 3?"
+    note.write_text("# Lamps\n\nThe lamp in hall 3 is green.\n")
+    assert "green" in run_json("ask", question, cwd=root)["text"]
+    note.write_text("# Lamps\n\nThe lamp in hall 3 is amber.\n")
+    assert "amber" in run_json("ask", question, cwd=root)["text"]
+    note.unlink()
+    answer = run_json("ask", question, cwd=root)
+    assert not [h for h in answer["hits"] if "lamps.md" in h["uri"]]
+
+
+def test_interrupting_add_loses_nothing_that_was_finished(tmp_path: Path) -> None:
+    shutil.copytree(demo.SAMPLE, tmp_path / "company")
+    assert run("init", cwd=tmp_path).returncode == 0
+    started = subprocess.Popen(
+        [*RAGTUNE, "add", "company"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.5)
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert "Traceback" not in errors
+    assert run_json("verify", cwd=tmp_path)["ok"] is True
+    report = run_json("sync", cwd=tmp_path)
+    assert not report["failed"]
+    assert run_json("verify", cwd=tmp_path)["ok"] is True
+    assert len(run_json("docs", cwd=tmp_path)["documents"]) > 140
+
+
+def test_help_teaches_and_needs_no_workspace(tmp_path: Path) -> None:
+    text = run("--help", cwd=tmp_path).stdout
+    assert "ragtune demo" in text
+    done = run("ask", "x", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ragtune init" in done.stderr
+
+
+def test_watch_keeps_the_index_current_until_it_is_stopped(root: Path) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    watching = subprocess.Popen(
+        [*RAGTUNE, "watch", "--json"], cwd=root, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        time.sleep(3)
+        (root / "company" / "lamps.md").write_text("# Lamps\n\nThe lamp in hall 3 is green.\n")
+        deadline = time.monotonic() + 30
+        seen: list[str] = []
+        while time.monotonic() < deadline and "company/lamps.md" not in seen:
+            uris = run_json("docs", cwd=root)["documents"]
+            seen = [d["uri"] for d in uris]
+        assert "company/lamps.md" in seen
+    finally:
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(timeout=30) == 0
