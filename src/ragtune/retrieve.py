@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 from ragtune.config import Settings
 from ragtune.places import place
@@ -22,12 +21,6 @@ JOINED = 20  # ranks from which a neighbour is taken into a segment
 BYTES_PER_TOKEN = 4  # of UTF-8, about: counting tokens would cost more than all the rest here
 
 Scores = dict[int, tuple[float, tuple[str, ...]]]  # passage id: score, what found it
-
-
-class _Documents(Protocol):
-    """What is needed of a store beside the Protocol: passages name their document by id."""
-
-    def document(self, id: int) -> Document | None: ...
 
 
 def search(
@@ -48,8 +41,7 @@ def search(
     passages = system.store.passages(best(scores, max(JOINED, RERANKED, 5 * (k or settings.k))))
     if system.reranker is not None:
         passages, scores = rerank(question, passages, scores, system.reranker)
-    store = cast(_Documents, system.store)
-    documents = _Cache(store.document)
+    documents = _Cache(system.store.get)
     segments = join(passages, scores, documents, settings.segment_tokens, k or settings.k)
     return [_hit(segment, documents) for segment in segments]
 

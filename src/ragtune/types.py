@@ -348,8 +348,8 @@ class Store(Protocol):
         """Removes documents with all that belongs to them; how many there were."""
         ...
 
-    def get(self, uri: str) -> Document | None:
-        """The document of this uri, or None."""
+    def get(self, document: str | int) -> Document | None:
+        """The document of this uri or id, or None (also when it is quarantined)."""
         ...
 
     def passages(self, ids: Sequence[int]) -> Sequence[Passage]:

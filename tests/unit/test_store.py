@@ -40,7 +40,7 @@ def test_a_document_comes_back_as_it_was(store: EmbeddedStore) -> None:
     )
     found = replace(found, map=map, tags=("b", "a"), modified=12.5, type="pdf")
     number = store.replace(found, passages, vectors, FileStat(10, 11, 12, 13))
-    assert store.get("ü/a.pdf") == replace(found, id=number) == store.document(number)
+    assert store.get("ü/a.pdf") == replace(found, id=number) == store.get(number)
     info = store.info("ü/a.pdf")
     assert info is not None
     assert (info.size, info.passages, info.tags, info.state) == (10, 2, ("b", "a"), "indexed")

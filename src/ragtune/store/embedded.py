@@ -117,15 +117,10 @@ class EmbeddedStore(Catalogue):
 
     # ------------------------------------------------------------ reading
 
-    def get(self, uri: str) -> Document | None:
-        """The document of this uri, or None (also when it is quarantined)."""
+    def get(self, document: str | int) -> Document | None:
+        """The document of this uri or id, or None (also when it is quarantined)."""
         with self._reading() as db:
-            return rows.get(db, "uri", uri)
-
-    def document(self, id: int) -> Document | None:
-        """The document of this id, or None."""
-        with self._reading() as db:
-            return rows.get(db, "id", id)
+            return rows.get(db, "uri" if isinstance(document, str) else "id", document)
 
     def passages(self, ids: Sequence[int]) -> Sequence[Passage]:
         """The passages of these ids in this order; ids that are gone are left out."""
