@@ -1,9 +1,9 @@
 """What a figure was measured on: machine, versions, commit; the header of every result file.
 
-    from machine import describe, markdown
+from benchmarks.machine import describe, markdown
 
-    about = describe("numpy", "onnxruntime")   # goes into the JSON as it is
-    print(markdown(about))                     # a few lines for the Markdown file
+about = describe("numpy", "onnxruntime")   # goes into the JSON as it is
+print(markdown(about))                     # a few lines for the Markdown file
 """
 
 from __future__ import annotations

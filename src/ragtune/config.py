@@ -104,7 +104,7 @@ class Settings:
     )
     context_tokens: int = _setting(4096, "generator", "Context window of the embedded model.")
     max_tokens: int = _setting(256, "generator", "Longest written answer, in tokens.")
-    temperature: float = _setting(0.0, "generator", "0 decodes greedily, the same every time.")
+    temperature: float = _setting(0.0, "generator", "0 decodes greedily.")
     seed: int = _setting(0, "generator", "Seed for temperatures above 0.")
     threads: int = _setting(0, "generator", "Threads for models; 0 means one per core.")
 

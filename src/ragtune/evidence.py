@@ -41,7 +41,7 @@ NEIGHBOUR = 0.5  # a question's word in the sentence before counts this much: "I
 HEADING = 0.5  # … and so does one in the heading path
 STEPS = 0.1  # added to a list of steps where the question asks how to do something
 OUTDATED = 0.5  # taken off where a newer version of the document was found: more than CLOSE
-EMBEDDED = 20  # units embedded for a question; 40 found no more answers and took twice as long
+EMBEDDED = 12  # units embedded for a question; 20 and 40 found no more answers and took longer
 CLOSE = 0.25  # a second quote's rank may be this much below the first's
 KEPT = 10  # evidence sentences that are returned
 
