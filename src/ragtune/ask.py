@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ragtune import cite, evidence, retrieve
 from ragtune.config import Settings
-from ragtune.follow_up import in_context
+from ragtune.follow_up import readings
 from ragtune.types import (
     Answer,
     Evidence,
@@ -61,11 +61,13 @@ def ask_stream(
         )
         return
 
-    query = in_context(question, history)
-    hits = retrieve.search(query, system, settings, where)
-    clock.lap("search")
-    found = evidence.select(query, hits, system, settings)
-    clock.lap("evidence")
+    for query in readings(question, history):
+        hits = retrieve.search(query, system, settings, where)
+        clock.lap("search")
+        found = evidence.select(query, hits, system, settings)
+        clock.lap("evidence")
+        if found.supported:
+            break
     yield found
 
     if not found.supported:

@@ -19,6 +19,7 @@ from ragtune.sentences import sentences
 from ragtune.types import Citation, Document, Evidence, Message, Sentence, Status
 
 DECLINED = "The documents do not answer this question."
+OWN_COVERAGE = 0.4  # … without its title and headings, which claim nothing by themselves
 COVERAGE = 0.7  # share of a written sentence's content words that its source must hold
 
 _MARKER = re.compile(
@@ -133,11 +134,13 @@ def supports(claim: str, source: str, context: str = "") -> bool:
     both = f"{context}. {source}"
     if not words.content(re.sub(r"\d", "", claim)):
         return False  # a bare number or marker claims nothing that could be checked
-    if coverage(claim, both) < COVERAGE:
+    if coverage(claim, both) < COVERAGE or coverage(claim, source) < OWN_COVERAGE:
         return False
     if not set(words.names(claim)) <= {t.removesuffix("'s") for t in words.tokens(both)}:
         return False
     if not words.critical(claim) <= words.critical(source):
+        return False
+    if not words.rates(claim) <= words.rates(source) or _drops_limit(claim, source):
         return False
     if not _numbers_agree(claim, source, context):
         return False
@@ -182,6 +185,19 @@ def _numbers_agree(claim: str, source: str, context: str) -> bool:
         elif number not in named or (unit and unit not in set(words.content(context))):
             return False
     return True
+
+
+def _drops_limit(claim: str, source: str) -> bool:
+    """Whether the claim repeats a number that its source limits ("at most"), without a limit."""
+    tokens = words.tokens(source)
+    used = set(words.numbers(claim))
+    for i, token in enumerate(tokens):
+        before = tokens[max(0, i - 3) : i]
+        limited = words.LIMITS & set(before) or before[-2:] == ["up", "to"]
+        if limited and used & set(words.numbers(token)):
+            said = words.tokens(claim)
+            return not (words.LIMITS & set(said) or "up" in said)
+    return False
 
 
 def _with_neighbours(text: str) -> list[tuple[str, str, set[str]]]:

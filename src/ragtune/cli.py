@@ -215,6 +215,8 @@ def search(
     """Find passages, with scores and where each came from."""
     from ragtune import render
 
+    if not query.strip():
+        raise ConfigError("the query is empty")
     with open_workspace(workspace, changes) as opened:
         hits = opened.search(query, k, filter_of(path, types, tag, since, until))
     lines = [line for n, hit in enumerate(hits, 1) for line in render.hit_lines(n, hit)]
@@ -337,7 +339,7 @@ def _locate(opened: Workspace, doc: str) -> tuple[Any, int, int]:
     if match[3]:
         start, end = int(match[2]), int(match[3])
         if not start < end <= len(document.text):
-            raise ConfigError(f"{doc}: the text has {len(document.text)} characters")
+            raise ConfigError(f"{doc}: START must come before END, up to {len(document.text)}")
         return document, start, end
     passages = opened.passages(document)
     if not 1 <= int(match[2]) <= len(passages):

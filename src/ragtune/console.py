@@ -64,12 +64,13 @@ def open_workspace(workspace: str | None, changes: tuple[str, ...] = ()) -> Work
     values: dict[str, Any] = {}
     for change in changes:
         key, equals, value = change.partition("=")
+        name = key.strip().rsplit(".", 1)[-1]  # "answer.quotes" as in the file, or "quotes"
         if not equals:
             raise ConfigError(f"--set {change!r}: write it as KEY=VALUE")
         try:
-            values[key.strip()] = tomllib.loads(f"v = {value}")["v"]
+            values[name] = tomllib.loads(f"v = {value}")["v"]
         except tomllib.TOMLDecodeError:
-            values[key.strip()] = value
+            values[name] = value
     return library.open(
         workspace or ".", values, lambda line: click.echo(f"ragtune: {line}", err=True)
     )
@@ -84,6 +85,7 @@ def filter_of(
 
     if not (path or types or tag or since or until):
         return None
+    types = tuple(t.lower().removeprefix(".") for t in types)
     return Filter(path, types, tag, _seconds(since, False), _seconds(until, True))
 
 

@@ -14,7 +14,7 @@ import math
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -315,6 +315,8 @@ def _quotes(
         taken.append((document.id, start, end))
         said.append(folded)
         span = _sentence(document, start, end, unit.score)
+        at = _sentence(document, unit.start, unit.end, unit.score).place  # opens at the key
+        span = replace(span, place=replace(at, boxes=span.place.boxes))
         quotes.append(Quote(span, unit.start, min(unit.end, end)))
     return quotes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ragtune import words
@@ -10,29 +11,30 @@ _REFERS = frozenset(
     """it its they them their theirs that this those these he she him her his there then one ones
     same other others else both former latter""".split()
 )
-_OPENERS = ("and ", "or ", "but ", "also ", "what about", "how about", "what if", "why", "und ")
+_OPENER = re.compile(r"^\W*(?:and|or|but|also|so|und|what about|how about|what if)\b\s*", re.I)
 SHORT = 2  # fewer content words than this cannot stand alone
 
 
-def in_context(question: str, history: Sequence[str]) -> str:
-    """`question` as it should be searched, given the earlier questions, oldest first.
+def readings(question: str, history: Sequence[str]) -> tuple[str, ...]:
+    """What `question` may mean given the earlier questions (oldest first), in order of trial.
 
-    A question that refers back (a pronoun, "And …?", too few words of its own) is put behind the
-    last question that stood on its own; any other is returned unchanged. Nothing is rewritten, so
-    nothing can be invented.
+    A question that stands on its own means itself. One that refers back is put behind the last
+    question that stood on its own. "And the meal allowance?" may be either: it is tried alone
+    first, and in its context where the documents do not support an answer to it alone. Nothing is
+    rewritten, so nothing can be invented.
     """
-    if not history or not refers_back(question):
-        return question
-    topic = next((q for q in reversed(history) if not refers_back(q)), history[-1])
-    return f"{topic.strip()} {question.strip()}"
+    if not history or (not (opened := _OPENER.match(question)) and not refers_back(question)):
+        return (question,)
+    topic = next((q for q in reversed(history) if not _OPENER.match(q) and not refers_back(q)), "")
+    together = f"{topic or history[-1]} {question}".strip()
+    if opened and not refers_back(rest := question[opened.end() :]):
+        return (rest, together)
+    return (together,)
 
 
 def refers_back(question: str) -> bool:
-    """Whether a question needs the conversation to be understood."""
-    lowered = question.strip().lower()
-    if lowered.startswith(_OPENERS):
-        return True
+    """Whether a question needs the conversation to be understood: too short, or by a pronoun."""
     content = set(words.content(question))
-    if len(content) < SHORT:
-        return True
-    return len(content) <= 4 and bool(_REFERS & set(words.tokens(question)))
+    return len(content) < SHORT or (
+        len(content) <= 4 and bool(_REFERS & set(words.tokens(question)))
+    )

@@ -36,6 +36,11 @@ CRITICAL = frozenset(
     increase increased decrease decreased higher lower earlier later instead exclusive inclusive
     including excluding daily weekly monthly quarterly annually yearly""".split()
 )
+LIMITS = frozenset("most least maximum minimum max min mindestens höchstens maximal".split())
+_RATES = frozenset(
+    """second minute hour day night week weekend month quarter year person head employee kilometre
+    kilometer km mile piece unit metre meter""".split()
+)
 _SMALL = {
     word: str(n)
     for n, word in enumerate(
@@ -119,6 +124,11 @@ def negated(text: str) -> bool:
 def critical(text: str) -> set[str]:
     """The words of `text` that limit or order a claim ("at most", "before", "only")."""
     return {t for t in tokens(text) if t in CRITICAL}
+
+
+def rates(text: str) -> set[str]:
+    """What the text counts by or in: "28 EUR a day" by day, "two weeks" in weeks; as stems."""
+    return {stem(t) for t in tokens(text) if t.removesuffix("s") in _RATES}
 
 
 def _is_negation(token: str) -> bool:

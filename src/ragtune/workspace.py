@@ -179,7 +179,8 @@ class Workspace:
         """Takes documents out of the index; `sync` does not bring them back, `add` does."""
         from ragtune.ingest.remove import remove
 
-        return remove(list(documents), self.store, self.settings, self.root)
+        names = [d if Path(d).exists() or set(d) & set("*?[:") else self._uri(d) for d in documents]
+        return remove(names, self.store, self.settings, self.root)
 
     def refresh(self) -> SyncReport | None:
         """Before a question: takes in what changed on disk, unless `fresh` says not to look.
@@ -216,6 +217,9 @@ class Workspace:
     def document(self, uri: str) -> Document:
         """The document of this uri (a file name is enough when it is unique)."""
         document = self.store.get(uri) or self.store.get(self._uri(uri))
+        info = self.store.info(uri) or self.store.info(self._uri(uri)) if document is None else None
+        if info is not None and info.error:
+            raise DocumentError(f"{info.uri} could not be read: {info.error}")
         if document is None:
             raise DocumentError(f"no document {uri!r} in this workspace: see `ragtune docs`")
         return document

@@ -68,6 +68,9 @@ def test_true_claims_are_kept_with_their_source(claim: str) -> None:
         "Everybody gets a company car and a golden watch.",  # nothing of it
         "Meals are refunded at least 28 EUR a day.",
         "30",  # claims nothing
+        "Meals are refunded up to 28 EUR a week.",  # rate
+        "Meals are refunded with 28 EUR an hour.",
+        "The handbook covers employees.",  # nothing but the heading
     ],
 )
 def test_false_claims_are_dropped(claim: str) -> None:

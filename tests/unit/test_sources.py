@@ -59,7 +59,6 @@ def test_hidden_own_and_editors_files_are_not_documents(tmp_path: Path) -> None:
         "C#/x~y.md",
         "a.md",
         "b/c.txt",
-        "b/ragtune.toml",
         "notes-wal",
         "shop.db",
     ]

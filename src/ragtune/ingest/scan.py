@@ -76,7 +76,7 @@ class Rules:
         A pattern without "/" is compared with each name, one with "/" with the path below the
         added folder and with the uri.
         """
-        if _NOT_READ.match(name) or uri == FILE_NAME or self._names.match(name):
+        if _NOT_READ.match(name) or name == FILE_NAME or self._names.match(name):
             return True
         paths = self._paths
         return paths is not None and bool(paths.match(relative) or paths.match(uri))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ragtune.config import Settings
-from ragtune.errors import DocumentError
+from ragtune.errors import DocumentError, WorkspaceError
 from ragtune.ingest import sql
 from ragtune.ingest.files import file_hash
 from ragtune.ingest.plan import Index, Plan, Scope, look
@@ -197,6 +197,8 @@ def _one_sync(
     store: EmbeddedStore, on_wait: Callable[[str], None] | None, wait: bool = True
 ) -> Iterator[bool]:
     """One sync at a time, or two would read the same files. `rm` and searches need not wait."""
+    if store.read_only:
+        raise WorkspaceError(f"{store.folder} cannot be written: make it writable to add or sync")
     lock = WriteLock(store.folder / SYNC_LOCK, on_wait, patience=float("inf"))
     mine = lock.acquire(wait=wait)
     try:

@@ -85,7 +85,10 @@ class Derived:
 
             self._copy = tempfile.mkdtemp(prefix="ragtune-")
             atexit.register(shutil.rmtree, self._copy, ignore_errors=True)
-            shutil.copytree(self._folder / LEXICAL, Path(self._copy) / LEXICAL)
+            copy = Path(self._copy) / LEXICAL
+            copy.mkdir()
+            for file in (self._folder / LEXICAL).iterdir():
+                shutil.copyfile(file, copy / file.name)  # without the original's modes
         return Path(self._copy) / LEXICAL
 
     def _vectors(self, *, unfinished: bool) -> VectorView:

@@ -312,8 +312,10 @@ def restriction(where: Filter) -> tuple[str, list[Any]]:
     parts: list[str] = ["1"]
     values: list[Any] = []
     if where.path:
-        parts.append("(" + " OR ".join(["d.uri GLOB ?"] * len(where.path)) + ")")
-        values += where.path
+        # "policies/*" also means a folder of that name further up: uris may be absolute.
+        patterns = [*where.path, *(f"*/{p}" for p in where.path if not p.startswith(("/", "*")))]
+        parts.append("(" + " OR ".join(["d.uri GLOB ?"] * len(patterns)) + ")")
+        values += patterns
     if where.type:
         parts.append("d.type IN (" + ", ".join("?" * len(where.type)) + ")")
         values += where.type
