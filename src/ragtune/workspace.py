@@ -283,8 +283,6 @@ class Workspace:
         """What is in the workspace, what could not be read, sizes and versions."""
         from importlib.metadata import version
 
-        from ragtune.ingest import sync
-
         infos = self.documents()
         errors = tuple(i for i in infos if i.state == "quarantined")
         folder = self.root / config.DATA_FOLDER
@@ -304,7 +302,7 @@ class Workspace:
             generator=f"{self.settings.generator}: {self.settings.model}",
             answer=self.settings.answer,
             threshold=self.settings.threshold,
-            current=not sync.changed(self.store, self.settings, self.root),
+            current=self._current(),
             versions={name: version(name) for name in packages},
         )
 
@@ -327,6 +325,14 @@ class Workspace:
             self.store.set_meta("calibration", json.dumps(asdict(result)))
             self.__dict__.pop("system", None)
         return result
+
+    def _current(self) -> bool:
+        """Whether a sync would find nothing to do; files that only look touched are hashed."""
+        from ragtune.ingest import sync
+
+        if not sync.changed(self.store, self.settings, self.root):
+            return True
+        return not self.store.read_only and self.sync(dry_run=True).nothing
 
     def _calibration(self) -> dict[str, float]:
         stored = self.store.meta("calibration")
