@@ -38,14 +38,14 @@ def main() -> None:
 
 
 def _picked(text: str) -> list[str]:
-    """The chosen sections, the second one with its first two questions only."""
+    """The chosen sections, the second one with its first question only."""
     lines: list[str] = []
     for section in re.split(r"\n(?=\x1b\[1m── )", text):
         plain = click.unstyle(section)
         if not plain.strip().removeprefix("── ").startswith(SECTIONS):
             continue
         questions = re.split(r"\n(?=\n?\x1b\[36m\x1b\[1m\? )", section)
-        lines += "\n".join(questions[:3]).split("\n") if "2. Ask" in plain else section.split("\n")
+        lines += "\n".join(questions[:2]).split("\n") if "2. Ask" in plain else section.split("\n")
         lines.append("")
     return lines
 
