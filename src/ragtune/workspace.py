@@ -148,6 +148,15 @@ class Workspace:
         A source that cannot be reached (an unmounted drive) is reported and keeps its documents,
         unless `prune_missing`.
         """
+        return self._sync(on_progress, dry_run, prune_missing)
+
+    def _sync(
+        self,
+        on_progress: OnProgress | None = None,
+        dry_run: bool = False,
+        prune_missing: bool = False,
+        before_question: bool = False,
+    ) -> SyncReport:
         from ragtune.ingest import sync
 
         return sync.sync(
@@ -158,6 +167,8 @@ class Workspace:
             on_progress=on_progress,
             dry_run=dry_run,
             missing_ok=prune_missing,
+            remote=not before_question,
+            wait=not before_question,
             on_wait=self.on_wait,
         )
 
@@ -198,17 +209,7 @@ class Workspace:
         seconds = time.perf_counter() - started
         if seconds > SLOW_LOOK:
             self.store.set_meta("look_at", str(time.time() + LOOK_AGAIN * seconds))
-        if not changed:
-            return None
-        return sync.sync(
-            self.store,
-            self.system.embedder,
-            self.settings,
-            self.root,
-            remote=False,
-            wait=False,
-            on_wait=self.on_wait,
-        )
+        return self._sync(before_question=True) if changed else None
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
         """All sources with state, error and number of passages, sorted by uri."""
@@ -245,10 +246,8 @@ class Workspace:
         answer: Literal["quote", "write"] | None = None,
     ) -> Answer:
         """The verified answer to a question; `answer` overrides the setting for this call."""
-        from ragtune.types import Answer as Final
-
         for event in self.ask_stream(question, where, history, answer):
-            if isinstance(event, Final):
+            if isinstance(event, Answer):
                 return event
         raise AssertionError("ask_stream ends with an Answer")
 
