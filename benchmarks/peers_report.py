@@ -175,8 +175,13 @@ def markdown(result: dict[str, Any], facts: dict[str, Any]) -> str:
         machine.markdown(result["machine"]),
         "- Parts, with the share of the machine that other programs used right before (median): "
         + "; ".join(
-            f"{name}: {one['date'][-9:-4]}, {one['commit']}, {one['seconds'] / 60:.1f} minutes, "
-            f"{one['busy_before']:.0%}"
+            f"{name}: {one['date'][-9:-4]}, {one['commit']}, "
+            + (
+                "duration not kept, "
+                if one["seconds"] is None
+                else f"{one['seconds'] / 60:.1f} min, "
+            )
+            + ("not measured" if one["busy_before"] is None else f"{one['busy_before']:.0%}")
             for name, one in facts["parts"].items()
         ),
         "",
