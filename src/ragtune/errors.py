@@ -5,7 +5,8 @@
     ├── WorkspaceError            no workspace here, damaged, locked for too long, disk full
     ├── DocumentError             a file or row that cannot be read: quarantined, the rest goes on
     ├── WeightsError              model weights missing, not the published ones, not obtainable
-    └── GenerationError           the language model failed or its endpoint does not answer
+    ├── GenerationError           the language model failed or its endpoint does not answer
+    └── TuneError                 training data or a training run is wrong, or too large for here
 
 The command line prints `str(error)` and exits with code 2 (`ConfigError`) or 1.
 """
@@ -35,3 +36,7 @@ class WeightsError(RagtuneError):
 
 class GenerationError(RagtuneError):
     """The language model failed or its endpoint does not answer."""
+
+
+class TuneError(RagtuneError):
+    """Examples cannot be trained on, a run cannot go on, or an export is not what was trained."""

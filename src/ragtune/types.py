@@ -190,6 +190,8 @@ class Sentence:
     text: str
     score: float
     place: Place
+    phrase_start: int = 0  # the answering words inside it, document offsets; 0, 0: none marked
+    phrase_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class Evidence:
 class Quote:
     """A contiguous span that is shown verbatim, with the key sentence inside it."""
 
-    span: Sentence  # start, end and text of the whole quoted span
+    span: Sentence  # start, end and text of the whole quoted span, with the phrase inside it
     key_start: int
     key_end: int
 
@@ -231,6 +233,8 @@ class Citation:
     title: str = ""
     key_start: int = 0  # the key sentence inside the quote, document offsets
     key_end: int = 0
+    phrase_start: int = 0  # the answering words inside the quote; 0, 0: none marked
+    phrase_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +292,54 @@ class Generation:
     adapter: str | None = None
 
 
+# ---------------------------------------------------------------- tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """Where a known answer stands: a verbatim quote of a document, named by its uri."""
+
+    document: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with the answer that the company wants, for training or held out.
+
+    `system` and `history` are what stood before the question in a conversation. `kind` is "fact",
+    "procedure", "style", "unanswerable" or what the file says; `row` its position in the file,
+    1-based, for messages.
+    """
+
+    question: str
+    answer: str
+    id: str = ""
+    row: int = 0
+    system: str = ""
+    history: tuple[Message, ...] = ()
+    evidence: tuple[Gold, ...] = ()
+    kind: str = ""
+    must_contain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A tuned adapter as serving needs it.
+
+    `mode` is "answers" (trained without documents) or "grounded". `sentences` is how many evidence
+    sentences its prompts held in training. `fixed` are the sentences of the company's form that
+    claim nothing (greeting, sign-off), which verification lets pass.
+    """
+
+    name: str
+    path: str  # GGUF file
+    mode: Literal["answers", "grounded"]
+    base_sha256: str
+    sentences: int = 1
+    fixed: tuple[str, ...] = ()
+
+
 # ---------------------------------------------------------------- Protocols
 
 
@@ -312,6 +364,29 @@ class Reranker(Protocol):
 
     def score(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """One score a text, larger is better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader finds in one text for a question.
+
+    `score` grows with the chance that the text answers the question. `start` and `end` are the
+    answering words, offsets into the text; 0, 0 when there are none.
+    """
+
+    score: float
+    start: int = 0
+    end: int = 0
+
+
+class Reader(Protocol):
+    """Reads question and text together: does the text answer, and with which words."""
+
+    name: str
+
+    def read(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
+        """One reading a text."""
         ...
 
 
@@ -386,3 +461,6 @@ class System:
     reranker: Reranker | None = None
     router: Router | None = None
     calibration: Mapping[str, float] = field(default_factory=dict)
+    reader: Reader | None = None
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
+    adapter: str | None = None  # the one in use: writes unless a call names another

@@ -15,14 +15,14 @@ LAYERS = [
     {"ask"},
     {"workspace"},
     {"tune", "compare", "route", "export"},
-    {"render", "console", "demo", "cli", "server"},
+    {"render", "console", "demo", "cli", "cli_tune", "server"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 DATA_ONLY = {"sample", "data", "__init__"}
 HEAVY = {
     "torch", "transformers", "peft", "onnx", "onnxruntime", "xllamacpp", "tokenizers", "tantivy",
     "numkong", "sqlalchemy", "pypdfium2", "docx", "pptx", "lxml", "selectolax", "watchfiles",
-    "httpx", "rich",
+    "httpx", "rich", "gguf", "accelerate", "matplotlib", "pyarrow", "safetensors", "jinja2",
 }  # fmt: skip
 # Only what surrounds one heavy library may import it at the top; it then counts as heavy itself.
 WRAPPERS = ("ragtune.ingest.sql_connection", "ragtune.ingest.parse.")

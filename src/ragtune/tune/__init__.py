@@ -1,0 +1,1 @@
+"""Fine-tuning: examples, training, export; serving needs none of it."""
