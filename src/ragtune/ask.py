@@ -1,29 +1,22 @@
 """The path of one question, all of it.
 
 question ─▶ route ─▶ search ─▶ select evidence ─▶ quote ──────────────▶ Answer
-                                     └─(answer = "write")─▶ write ─▶ verify ─▶ Answer
+              │                      └─(answer = "write")─▶ write ─▶ verify ─▶ Answer
+              └─(no documents)─▶ write ─▶ Answer, uncited
+
+The four approaches are two switches of the route: with documents or without, base or adapter.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Sequence
 
 from ragtune import cite, evidence, retrieve
 from ragtune.config import Settings
 from ragtune.follow_up import readings
-from ragtune.types import (
-    Answer,
-    Evidence,
-    Filter,
-    Generation,
-    Route,
-    System,
-    Token,
-)
+from ragtune.types import Answer, Evidence, Filter, Generation, Message, Route, System, Token
 
-DEFAULT_ROUTE = Route()
 Event = Evidence | Token | Answer
 
 
@@ -33,9 +26,10 @@ def ask(
     settings: Settings,
     where: Filter | None = None,
     history: Sequence[str] = (),
+    route: Route | None = None,
 ) -> Answer:
     """The verified answer to `question`; see `ask_stream`."""
-    for event in ask_stream(question, system, settings, where, history):
+    for event in ask_stream(question, system, settings, where, history, route):
         if isinstance(event, Answer):
             return event
     raise AssertionError("ask_stream ends with an Answer")
@@ -47,18 +41,25 @@ def ask_stream(
     settings: Settings,
     where: Filter | None = None,
     history: Sequence[str] = (),
+    route: Route | None = None,
 ) -> Iterator[Event]:
     """Yields the Evidence at once, then Tokens while a model writes, and the Answer last.
 
     `history` holds the earlier questions of a conversation, oldest first; a follow-up question is
     searched together with what it refers to. Tokens are provisional: only the Answer is verified.
+    `route` overrides the router and the adapter in use.
     """
     clock = _Clock()
-    route = system.router.route(question) if system.router else DEFAULT_ROUTE
+    if route is None:
+        route = system.router.route(question) if system.router else Route(adapter=system.adapter)
     if route.reply is not None:
-        yield _answer(
-            cite.Verified(route.reply, (), "uncited", ()), Evidence(), route, clock, "reply"
-        )
+        yield _answer(_uncited(route.reply), Evidence(), route, clock, "reply")
+        return
+
+    if not route.documents:
+        yield Evidence()
+        text = yield from _write(cite.closed_book(question), system, settings, route, clock)
+        yield _answer(_uncited(text), Evidence(), route, clock, _writer(system, route), text)
         return
 
     for query in readings(question, history):
@@ -79,23 +80,35 @@ def ask_stream(
         yield _answer(quoted, found, route, clock, "quote")
         return
 
+    adapter = system.adapters.get(route.adapter) if route.adapter else None
+    count = adapter.sentences if adapter else settings.evidence_sentences
+    text = yield from _write(cite.prompt(query, found, count), system, settings, route, clock)
+    verified = cite.verify(text, found, count)
+    clock.lap("verify")
+    if verified.text:
+        yield _answer(verified, found, route, clock, _writer(system, route), text)
+    else:  # nothing that was written is supported: the quotes are the answer
+        yield _answer(quoted, found, route, clock, "quote", text)
+
+
+def _write(
+    messages: Sequence[Message], system: System, settings: Settings, route: Route, clock: _Clock
+) -> Generator[Token, None, str]:
+    """Streams what the model writes and returns the whole of it."""
     written: list[str] = []
     generation = Generation(settings.max_tokens, settings.temperature, settings.seed, route.adapter)
-    messages = cite.prompt(query, found, settings.evidence_sentences)
     for token in system.generator.stream(messages, generation):
         if not written:
             clock.lap("first_token")
         written.append(token.text)
         yield token
     clock.lap("write")
-    text = "".join(written)
-    verified = cite.verify(text, found, settings.evidence_sentences)
-    clock.lap("verify")
-    if verified.text:
-        answer = _answer(verified, found, route, clock, system.generator.name)
-    else:  # nothing that was written is supported: the quotes are the answer
-        answer = _answer(quoted, found, route, clock, "quote")
-    yield replace(answer, written=text)
+    return "".join(written)
+
+
+def _writer(system: System, route: Route) -> str:
+    """What wrote the text: the base, or "base + adapter"."""
+    return system.generator.name + (f" + {route.adapter}" if route.adapter else "")
 
 
 class _Clock:
@@ -113,16 +126,20 @@ class _Clock:
         return {**self.laps, "total": time.perf_counter() - self.started}
 
 
+def _uncited(text: str) -> cite.Verified:
+    return cite.Verified(text, (), "uncited", ())
+
+
 def _answer(
-    verified: cite.Verified, found: Evidence, route: Route, clock: _Clock, model: str
+    verified: cite.Verified,
+    found: Evidence,
+    route: Route,
+    clock: _Clock,
+    model: str,
+    written: str | None = None,
 ) -> Answer:
+    timings = clock.timings()
+    text, citations, status = verified.text, verified.citations, verified.status
     return Answer(
-        text=verified.text,
-        citations=verified.citations,
-        hits=found.hits,
-        status=verified.status,
-        route=route,
-        timings=clock.timings(),
-        model=model,
-        support=found.support,
+        text, citations, found.hits, status, route, timings, model, found.support, written
     )

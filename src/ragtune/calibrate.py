@@ -8,9 +8,11 @@ the point from which on a question is answered is fitted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from ragtune.errors import ConfigError
@@ -137,3 +139,23 @@ def lines(result: Calibration, rows: int = 10) -> list[str]:
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file. Raises ConfigError with the line that is wrong."""
+    rows: list[dict[str, Any]] = []
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path}, line {number}: not JSON: {error.msg}") from None
+        if not isinstance(row, dict):
+            raise ConfigError(f"{path}, line {number}: must be a JSON object")
+        rows.append(row)
+    return rows

@@ -31,6 +31,7 @@ _SYSTEM = (
     "You are a careful assistant. Answer the question in one full sentence. Use only the numbered "
     "facts, with their exact words and numbers."
 )
+_CLOSED = "You are a careful assistant. Answer the question."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ def prompt(question: str, evidence: Evidence, count: int) -> list[Message]:
     ]
     user = "Facts:\n" + "\n".join(lines) + f"\n\nQuestion: {_one_line(question)}"
     return [Message("system", _SYSTEM), Message("user", user)]
+
+
+def closed_book(question: str) -> list[Message]:
+    """The messages for a model that answers from what it knows, without documents."""
+    return [Message("system", _CLOSED), Message("user", _one_line(question))]
 
 
 def quote(evidence: Evidence) -> Verified:

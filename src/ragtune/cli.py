@@ -17,6 +17,7 @@ from ragtune.console import (
     progress,
     questions,
     show_report,
+    writers,
 )
 from ragtune.errors import ConfigError, RagtuneError
 
@@ -227,27 +228,29 @@ def search(
 @click.argument("question")
 @click.option("--write/--quote", default=None, help="Let the model write, or quote verbatim.")
 @click.option("--stream", is_flag=True, help="With --json: JSON Lines as it happens, answer last.")
+@writers
 @questions
 @common
 def ask(
-    question: str, write: bool | None, stream: bool, path: tuple[str, ...],
-    types: tuple[str, ...], tag: tuple[str, ...], since: str | None, until: str | None,
-    changes: tuple[str, ...], workspace: str | None, as_json: bool,
+    question: str, write: bool | None, stream: bool, model: str | None, no_docs: bool,
+    path: tuple[str, ...], types: tuple[str, ...], tag: tuple[str, ...], since: str | None,
+    until: str | None, changes: tuple[str, ...], workspace: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer a question with citations, or say that the documents do not."""
     with open_workspace(workspace, changes) as opened:
         where = filter_of(path, types, tag, since, until)
-        _ask(opened, question, where, (), write, as_json, stream)
+        _ask(opened, question, where, (), write, as_json, stream, model, no_docs)
 
 
 @cli.command()
 @click.option("--write/--quote", default=None, help="Let the model write, or quote verbatim.")
+@writers
 @questions
 @common
 def chat(
-    write: bool | None, path: tuple[str, ...], types: tuple[str, ...], tag: tuple[str, ...],
-    since: str | None, until: str | None, changes: tuple[str, ...],
-    workspace: str | None, as_json: bool,
+    write: bool | None, model: str | None, no_docs: bool, path: tuple[str, ...],
+    types: tuple[str, ...], tag: tuple[str, ...], since: str | None, until: str | None,
+    changes: tuple[str, ...], workspace: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask one question after another; follow-ups use the conversation."""
     with open_workspace(workspace, changes) as opened:
@@ -262,7 +265,7 @@ def chat(
                 break
             if not question:
                 break
-            _ask(opened, question, where, tuple(history), write, as_json, False)
+            _ask(opened, question, where, tuple(history), write, as_json, False, model, no_docs)
             history.append(question)
 
 
@@ -350,7 +353,7 @@ def _locate(opened: Workspace, doc: str) -> tuple[Any, int, int]:
 
 def _ask(
     opened: Workspace, question: str, where: Filter | None, history: tuple[str, ...],
-    write: bool | None, as_json: bool, stream: bool,
+    write: bool | None, as_json: bool, stream: bool, model: str | None, no_docs: bool,
 ) -> None:  # fmt: skip
     from ragtune import render
     from ragtune.types import Answer, Evidence, Token
@@ -358,9 +361,11 @@ def _ask(
     mode: Any = None if write is None else "write" if write else "quote"
     if not question.strip():
         raise ConfigError("the question is empty")
-    writes = (mode or opened.settings.answer) == "write"
+    if no_docs and write is False:
+        raise ConfigError("--quote needs documents: leave --no-docs away")
+    writes = opened.mode(mode, model, not no_docs) == "write"
     streamed = False
-    for event in opened.ask_stream(question, where, history, mode):
+    for event in opened.ask_stream(question, where, history, mode, model, not no_docs):
         if as_json:
             if isinstance(event, Answer):
                 click.echo(render.to_json(event))

@@ -45,6 +45,16 @@ def questions(command: F) -> F:
     return command
 
 
+def writers(command: F) -> F:
+    """Who writes, and from what: base or tuned, with documents or without."""
+    command = click.option(
+        "--no-docs", is_flag=True, help="Answer from what the model knows, without documents."
+    )(command)
+    return click.option(
+        "--model", metavar="NAME", help='A tuned model writes (see `models`), or "base".'
+    )(command)
+
+
 def fail(message: str, code: int) -> None:
     """Ends with one line on standard error (and an error object with --json)."""
     from ragtune import render

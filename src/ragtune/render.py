@@ -101,6 +101,10 @@ def answer_lines(answer: Answer) -> list[str]:
         lines += _wrapped(
             f"[{citation.marker}] {safe(where(citation))} — “{shown}”", "", "    ", dim=True
         )
+    if answer.status == "uncited" and answer.model != "reply":
+        lines.append(
+            click.style("Recalled by the model, not taken from documents: check it.", fg="yellow")
+        )
     if answer.status == "partly_cited":
         lines.append(
             click.style("Sentences that the evidence does not support were left out.", fg="yellow")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ from ragtune.types import (
     Hit,
     OnProgress,
     Passage,
+    Route,
     System,
 )
 
@@ -39,30 +40,12 @@ if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` nee
     from ragtune.ask import Event
     from ragtune.calibrate import Calibration
     from ragtune.ingest.sync import SyncReport
+    from ragtune.status import Status
     from ragtune.store.embedded import EmbeddedStore
     from ragtune.store.verify import VerifyReport
 
 SLOW_LOOK = 0.5  # seconds; a look for changed files that takes longer …
 LOOK_AGAIN = 20  # … is made again only after this many times its duration
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What `ragtune status` shows; sizes in bytes."""
-
-    workspace: str
-    documents: int
-    quarantined: int
-    passages: int
-    sources: tuple[str, ...]
-    errors: tuple[DocumentInfo, ...]
-    sizes: dict[str, int]
-    embedder: str
-    generator: str
-    answer: str
-    threshold: float
-    current: bool  # whether the index equals the folders, as far as a quick look tells
-    versions: dict[str, str]
 
 
 class Workspace:
@@ -244,9 +227,11 @@ class Workspace:
         where: Filter | None = None,
         history: Sequence[str] = (),
         answer: Literal["quote", "write"] | None = None,
+        model: str | None = None,
+        documents: bool = True,
     ) -> Answer:
-        """The verified answer to a question; `answer` overrides the setting for this call."""
-        for event in self.ask_stream(question, where, history, answer):
+        """The verified answer to a question; see `ask_stream`."""
+        for event in self.ask_stream(question, where, history, answer, model, documents):
             if isinstance(event, Answer):
                 return event
         raise AssertionError("ask_stream ends with an Answer")
@@ -257,13 +242,34 @@ class Workspace:
         where: Filter | None = None,
         history: Sequence[str] = (),
         answer: Literal["quote", "write"] | None = None,
+        model: str | None = None,
+        documents: bool = True,
     ) -> Iterator[Event]:
-        """Evidence at once, Tokens while a model writes, the Answer last."""
+        """Evidence at once, Tokens while a model writes, the Answer last.
+
+        `answer` overrides the setting for this call. `model` names a tuned adapter, or "base";
+        by default the one in use (`ragtune models use`). A tuned model writes, unless `answer` is
+        "quote". Without `documents` the model answers from what it knows, uncited.
+        """
         from ragtune.ask import ask_stream
 
         self.refresh()
-        settings = replace(self.settings, answer=answer) if answer else self.settings
-        return ask_stream(question, self.system, settings, where, history)
+        adapter = self.system.adapter if model is None else None if model == "base" else model
+        if adapter is not None and adapter not in self.system.adapters:
+            raise ConfigError(f"no tuned model {adapter!r}: see `ragtune models`")
+        settings = replace(self.settings, answer=self.mode(answer, model, documents))
+        route = None
+        if model is not None or not documents:
+            route = Route("asked", documents, adapter)
+        return ask_stream(question, self.system, settings, where, history, route)
+
+    def mode(
+        self, answer: Literal["quote", "write"] | None, model: str | None, documents: bool
+    ) -> Literal["quote", "write"]:
+        """Whether a model writes the answer to a question that is asked with these arguments."""
+        if answer is None and (model or not documents or self.system.adapter):
+            return "write"
+        return answer or self.settings.answer
 
     def check(self, citation: Citation) -> Literal["current", "moved", "stale"]:
         """Whether a citation given earlier still says what it said."""
@@ -280,37 +286,16 @@ class Workspace:
 
     def status(self) -> Status:
         """What is in the workspace, what could not be read, sizes and versions."""
-        from importlib.metadata import version
+        from ragtune.status import status
 
-        infos = self.documents()
-        errors = tuple(i for i in infos if i.state == "quarantined")
-        folder = self.root / config.DATA_FOLDER
-        sizes = {
-            str(p.relative_to(folder)): _size(p) for p in sorted(folder.glob("*")) if p.exists()
-        }
-        packages = ("ragtune", "onnxruntime", "tantivy", "xllamacpp", "pypdfium2")
-        return Status(
-            workspace=str(self.root),
-            documents=len(infos) - len(errors),
-            quarantined=len(errors),
-            passages=sum(i.passages for i in infos),
-            sources=tuple(source.uri for source in self.store.sources()),
-            errors=errors,
-            sizes=sizes,
-            embedder=self.settings.embedder,
-            generator=f"{self.settings.generator}: {self.settings.model}",
-            answer=self.settings.answer,
-            threshold=self.settings.threshold,
-            current=self._current(),
-            versions={name: version(name) for name in packages},
-        )
+        return status(self.root, self.settings, self.store, self._current())
 
     def calibrate(self, questions: Path, save: bool = True) -> Calibration:
         """Fits the declining threshold to labelled questions and keeps it in the workspace."""
         from dataclasses import asdict
 
         from ragtune import evidence, retrieve
-        from ragtune.calibrate import calibrate
+        from ragtune.calibrate import calibrate, read_jsonl
 
         rows = read_jsonl(questions)
 
@@ -377,29 +362,3 @@ def open(
     """
     root = config.find_workspace(Path(folder))
     return Workspace(root, config.change(config.load(root), changes or {}), on_wait)
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON Lines file. Raises ConfigError with the line that is wrong."""
-    rows: list[dict[str, Any]] = []
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path}, line {number}: not JSON: {error.msg}") from None
-        if not isinstance(row, dict):
-            raise ConfigError(f"{path}, line {number}: must be a JSON object")
-        rows.append(row)
-    return rows
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    return path.stat().st_size

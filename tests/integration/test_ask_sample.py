@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ragtune import cite, demo
+from ragtune.calibrate import read_jsonl
 from ragtune.types import Answer, Citation, Evidence, Token
-from ragtune.workspace import Workspace, read_jsonl
+from ragtune.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 SAMPLE = Path(str(files("ragtune"))) / "sample"

@@ -12,7 +12,7 @@ LAYERS = [
     {"models", "store"},
     {"quoting", "support"},
     {"ingest", "retrieve", "evidence", "cite", "calibrate", "follow_up"},
-    {"ask"},
+    {"ask", "status"},
     {"workspace"},
     {"tune", "compare", "route", "export"},
     {"render", "console", "demo", "cli", "cli_tune", "server"},
