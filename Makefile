@@ -3,8 +3,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Training needs PyTorch; without a GPU, name its processor-only build here (the default elsewhere
+# brings several GB of CUDA): make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
 
-.PHONY: setup demo test lint types unit integration wheel picture sample clean
+.PHONY: setup tune-setup demo test lint types unit integration wheel picture sample clean
 
 setup: $(VENV)/.installed
 	@$(BIN)/ragtune weights
@@ -13,6 +16,13 @@ $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("ragtune needs Python 3.11 or newer; try: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+tune-setup: setup $(VENV)/.tune
+
+$(VENV)/.tune: pyproject.toml | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tune]'
 	@touch $@
 
 demo: setup
@@ -24,13 +34,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: tune-setup
 	$(BIN)/mypy
 
-unit: setup
+unit: tune-setup
 	$(BIN)/pytest tests/unit
 
-integration: setup
+integration: tune-setup
 	$(BIN)/pytest tests/integration
 
 # `pip install ragtune` must work the same: build the wheel and run its demo in a bare environment.
