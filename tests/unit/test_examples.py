@@ -18,13 +18,14 @@ from ragtune import demo
 from ragtune.errors import RagtuneError, TuneError
 from ragtune.tune.examples import ExampleSet, fixed_sentences, read_examples
 from ragtune.tune.rows import read_rows
-from ragtune.types import Gold, Message
+from ragtune.types import Example, Gold, Message
 
 SAMPLE = demo.SAMPLE.parent
 LOCAL = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
+BAD = "\ufffd\ufeff"
 texts = (
-    st.text(st.characters(exclude_categories=("Cs", "Cc", "Co", "Cn"), exclude_characters="\ufffd\ufeff"))
+    st.text(st.characters(exclude_categories=("Cs", "Cc", "Co", "Cn"), exclude_characters=BAD))
     .map(str.strip)
     .filter(lambda t: bool(t) and not t.isdigit())
 )  # fmt: skip
@@ -76,6 +77,17 @@ def jsonl(folder: Path, *rows: Any) -> Path:
 
 def plain(found: ExampleSet) -> list[tuple[str, str]]:
     return [(e.question, e.answer) for e in found.examples]
+
+
+def tried(path: Path) -> tuple[Example, ...]:
+    """The examples of a file, or none where it is refused with one line."""
+    try:
+        return read_examples(path).examples
+    except RagtuneError as refused:
+        message = str(refused)
+    assert message
+    assert "\n" not in message
+    return ()
 
 
 # ---------------------------------------------------------------- what is written is read
@@ -301,7 +313,7 @@ def test_an_unknown_role_stops(tmp_path: Path) -> None:
 
 
 def test_the_context_in_place_of_the_answer_stops(tmp_path: Path) -> None:
-    passage = ["The pump of hall {0} has 30 kW and runs from 6 to 22 o'clock. ".format(i) * 8
+    passage = [f"The pump of hall {i} has 30 kW and runs from 6 to 22 o'clock. " * 8
                for i in range(4)]  # fmt: skip
     held = [
         {"question": f"How strong is pump {i}?", "output": passage[i], "phrase": f"hall {i}"}
@@ -390,10 +402,7 @@ def test_no_bytes_give_anything_but_an_error_of_ours(
     tmp_path: Path, data: bytes, suffix: str
 ) -> None:
     path = write(tmp_path, f"a.{suffix}", data)
-    try:
-        read_examples(path)
-    except RagtuneError as error:
-        assert "\n" not in str(error)
+    tried(path)
 
 
 @settings(LOCAL, max_examples=200)
@@ -420,10 +429,7 @@ def test_no_damage_gives_anything_but_an_error_of_ours(
     for _ in range(chance.randint(1, 6)):
         damaged[chance.randrange(len(damaged))] = chance.randrange(256)
     damaged = damaged[: chance.randint(1, len(damaged))] if seed % 3 == 0 else damaged
-    try:
-        read_examples(write(tmp_path, name, bytes(damaged)))
-    except RagtuneError as error:
-        assert "\n" not in str(error)
+    tried(write(tmp_path, name, bytes(damaged)))
 
 
 json_values = st.recursive(
@@ -444,18 +450,15 @@ json_values = st.recursive(
 
 @settings(LOCAL, max_examples=100)
 @given(st.lists(st.dictionaries(
-    st.sampled_from("question answer messages conversations evidence history system id must_contain "
-                    "prompt completion reviewed input instruction output".split()), json_values,
+    st.sampled_from("question answer messages conversations evidence history system id prompt "
+                    "must_contain completion reviewed input instruction output".split()), json_values,
     min_size=1), min_size=1, max_size=4))  # fmt: skip
 def test_no_values_give_anything_but_an_error_of_ours(
     tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:
-    try:
-        for example in read_examples(jsonl(tmp_path, *rows)).examples:
-            example.question.encode("utf-8")
-            example.answer.encode("utf-8")
-    except RagtuneError as error:
-        assert "\n" not in str(error)
+    for example in tried(jsonl(tmp_path, *rows)):
+        example.question.encode("utf-8")
+        example.answer.encode("utf-8")
 
 
 def test_the_csv_limit_of_the_process_stays(tmp_path: Path) -> None:
