@@ -448,11 +448,17 @@ json_values = st.recursive(
 )
 
 
+KEYS = (
+    "question answer messages conversations evidence history system id prompt must_contain "
+    "completion reviewed input instruction output".split()
+)
+json_rows = st.lists(
+    st.dictionaries(st.sampled_from(KEYS), json_values, min_size=1), min_size=1, max_size=4
+)
+
+
 @settings(LOCAL, max_examples=100)
-@given(st.lists(st.dictionaries(
-    st.sampled_from("question answer messages conversations evidence history system id prompt "
-                    "must_contain completion reviewed input instruction output".split()), json_values,
-    min_size=1), min_size=1, max_size=4))  # fmt: skip
+@given(json_rows)
 def test_no_values_give_anything_but_an_error_of_ours(
     tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:

@@ -111,7 +111,7 @@ def _reading(examples: ExampleSet) -> Iterator[Finding]:
         yield Finding(
             "left out",
             "stop" if total > count else "warning",
-            f"{total:,} rows give no example",
+            f"rows that give no example: {total:,}",
             "repair or delete them",
             tuple(row for row, _ in examples.left_out),
             tuple(f"{n:,} × {why}" for why, n in reasons.most_common(SHOWN)),
@@ -120,7 +120,7 @@ def _reading(examples: ExampleSet) -> Iterator[Finding]:
         yield Finding(
             "unreviewed",
             "warning",
-            f"{len(examples.unreviewed):,} rows are drafts that nobody has reviewed",
+            f"drafts that nobody has reviewed: {len(examples.unreviewed):,}",
             'read them, then set "reviewed": true or delete the row',
             examples.unreviewed,
         )
@@ -128,7 +128,7 @@ def _reading(examples: ExampleSet) -> Iterator[Finding]:
         yield Finding(
             "few",
             "warning",
-            f"only {count} examples",
+            f"few examples: {count}",
             "200 and more teach a voice reliably",
         )
 
@@ -172,12 +172,12 @@ def _roles_and_masks(
     every: findings.Severity = "stop" if len(long) == len(rows) else "warning"
     most = f"{window:,} tokens" if window else "training takes"
     yield from findings.finding(
-        "too long", every, long, f"{{n}} examples are longer than {most}: they are left out",
+        "too long", every, long, f"examples longer than {most}, which are left out",
         "shorten them, or raise max_tokens",
     )  # fmt: skip
     bare = [r for r, e in both if e is not None and not any(e.trained)]
     yield from findings.finding(
-        "nothing trained", "stop", bare, "{n} examples have no token that is trained",
+        "nothing trained", "stop", bare, "examples without a token that is trained",
         "their answers are empty to the tokenizer: delete the rows",
     )  # fmt: skip
     last = {e.ids[max(i for i, t in enumerate(e.trained) if t)]: r

@@ -48,10 +48,10 @@ def _masked(text: str) -> str:
 def finding(
     name: str, severity: Severity, found: Sequence[Example], message: str, advice: str
 ) -> Iterator[Finding]:
-    """A finding about `found`, if any; `{n}` in the message is how many."""
+    """A finding about `found`, if any; their number is put behind the message."""
     if found:
         samples = tuple(_short(_masked(e.answer)) for e in found[:SHOWN])
-        text = message.replace("{n}", f"{len(found):,}")
+        text = f"{message}: {len(found):,}"
         yield Finding(name, severity, text, advice, tuple(e.row for e in found), samples)
 
 
@@ -67,17 +67,19 @@ _CLOSED = (".", "!", "?", "。", "！", "？", ":", ";", ")", "]", "}", '"', "'"
 
 
 def answers(rows: Sequence[Example], fixed: Sequence[str]) -> Iterator[Finding]:
+    """Answers without content, cut short, without the usual ending, or all the same."""
+    empty = [e for e in rows if len(e.answer) < 80 and _NOTHING.fullmatch(e.answer)]
     yield from finding(
-        "no content", "warning", [e for e in rows if _NOTHING.fullmatch(e.answer)],
-        "{n} answers say nothing", "write the answer or delete the row",
+        "no content", "warning", empty,
+        "answers that say nothing", "write the answer or delete the row",
     )  # fmt: skip
     yield from finding(
         "answer repeats question", "warning",
         [e for e in rows if _plain(e.answer) == _plain(e.question)],
-        "{n} answers are their question again", "write the answer or delete the row",
+        "answers that are their question again", "write the answer or delete the row",
     )  # fmt: skip
     yield from finding(
-        "cut short", "warning", _cut(rows, fixed), "{n} answers look cut off",
+        "cut short", "warning", _cut(rows, fixed), "answers that look cut off",
         "complete them: the model learns to stop there",
     )  # fmt: skip
     ending = _ending(rows, fixed)
@@ -85,7 +87,7 @@ def answers(rows: Sequence[Example], fixed: Sequence[str]) -> Iterator[Finding]:
         yield from finding(
             "without the ending", "note",
             [e for e in rows if ending not in e.answer],
-            f"{{n}} answers lack the ending that nearly all others have ({_short(ending, 40)!r})",
+            f"answers without the ending that nearly all others have ({_short(ending, 40)!r})",
             "add it, unless it is meant",
         )  # fmt: skip
     times = Counter(_body(e.answer, fixed) for e in rows)
@@ -130,7 +132,7 @@ def _cut(rows: Sequence[Example], fixed: Sequence[str]) -> list[Example]:
         e for e in rows
         if e.answer.endswith(("…", "...", "[...]", "[…]", "-", ","))
         or e.answer.count("```") % 2
-        or re.search(r"\n\s*(?:\d{1,2}[.)]|[-*•])\s*\Z", e.answer)
+        or re.search(r"\n\s*(?:\d{1,2}[.)]|[-*•])\s*\Z", e.answer[-12:])
         or (e.row in odd and at_limit and len(e.answer) == limit)
         or (e.row in odd and usual and len(e.answer) > middle)
     ]  # fmt: skip
@@ -153,6 +155,7 @@ def _prompt(e: Example) -> tuple[str, ...]:
 
 
 def repeats(rows: Sequence[Example]) -> Iterator[Finding]:
+    """Duplicates, contradictions and near-duplicates among the examples."""
     groups: dict[tuple[str, ...], list[Example]] = defaultdict(list)
     for e in rows:
         groups[_prompt(e)].append(e)
@@ -160,11 +163,11 @@ def repeats(rows: Sequence[Example]) -> Iterator[Finding]:
     twice = [e for g in several for i, e in enumerate(g)
              if any(_plain(e.answer) == _plain(f.answer) for f in g[:i])]  # fmt: skip
     yield from finding(
-        "duplicates", "warning", twice, "{n} rows repeat an earlier one", "delete them",
+        "duplicates", "warning", twice, "rows that repeat an earlier one", "delete them",
     )  # fmt: skip
     torn = [e for g in several if len({_plain(f.answer) for f in g}) > 1 for e in g]
     yield from finding(
-        "conflicts", "warning", torn, "{n} rows ask the same question and answer it differently",
+        "conflicts", "warning", torn, "rows that ask the same question and answer it differently",
         "keep the answer that is right",
     )  # fmt: skip
     single = [g[0] for g in groups.values() if not g[0].history]
@@ -172,7 +175,7 @@ def repeats(rows: Sequence[Example]) -> Iterator[Finding]:
     if alike:
         yield Finding(
             "near-duplicates", "note",
-            f"{len(alike):,} pairs of questions are nearly the same",
+            f"pairs of questions that are nearly the same: {len(alike):,}",
             "fine where the answers agree; else keep one",
             tuple(sorted({single[k].row for i, j, _ in alike for k in (i, j)})),
             tuple(f"{_short(_masked(single[i].question), 60)} ≈ "
@@ -183,13 +186,14 @@ def repeats(rows: Sequence[Example]) -> Iterator[Finding]:
 def against(
     rows: Sequence[Example], heldout: Sequence[Example], fixed: Sequence[str]
 ) -> Iterator[Finding]:
+    """What the held-out set shares with the examples; rows are those of the held-out set."""
     if not heldout:
         return
     asked = {_prompt(e) for e in rows}
     seen = [e for e in heldout if _prompt(e) in asked]
     yield from finding(
         "held-out in training", "stop" if 2 * len(seen) > len(heldout) else "warning", seen,
-        f"{{n}} of {len(heldout):,} held-out questions are also trained: the score would be of "
+        f"held-out questions (of {len(heldout):,}) that are also trained, so that the score is of "
         "memory", "delete them from one of the two files (rows of the held-out file)",
     )  # fmt: skip
     exact = {e.row for e in seen}
@@ -200,7 +204,7 @@ def against(
     if alike:
         yield Finding(
             "near held-out", "warning",
-            f"{len({j for _, j in alike}):,} held-out questions nearly repeat trained ones",
+            f"held-out questions that nearly repeat trained ones: {len({j for _, j in alike}):,}",
             "delete them from one of the two files (rows of the held-out file)",
             tuple(sorted({heldout[j].row for _, j in alike})),
             tuple(f"{_short(_masked(rows[i].question), 60)} ≈ "
@@ -209,7 +213,7 @@ def against(
     said = {b for e in rows if len(b := _body(e.answer, fixed)) > 40}
     same = [e for e in heldout if e.row not in exact and _body(e.answer, fixed) in said]
     yield from finding(
-        "same answers held out", "note", same, "{n} held-out answers are also trained",
+        "same answers held out", "note", same, "held-out answers that are also trained",
         "other facts make a fairer score (rows of the held-out file)",
     )  # fmt: skip
 
@@ -218,6 +222,7 @@ def against(
 
 
 def personal_data(rows: Sequence[Example]) -> Iterator[Finding]:
+    """Rows that hold personal data, by kind; samples are masked."""
     kinds: dict[str, dict[int, str]] = {}
     for e in rows:
         texts: Iterable[str] = (e.question, e.answer, *(m.content for m in e.history))
@@ -226,7 +231,7 @@ def personal_data(rows: Sequence[Example]) -> Iterator[Finding]:
                 kinds.setdefault(found.kind, {}).setdefault(e.row, found.masked)
     for kind, where in kinds.items():
         yield Finding(
-            "personal data", "warning", f"{len(where):,} rows hold {_article(kind)}",
+            "personal data", "warning", f"rows that hold {_article(kind)}: {len(where):,}",
             "the model may repeat it to anybody: keep only what everybody may know",
             tuple(where), tuple(list(where.values())[:SHOWN]),
         )  # fmt: skip
@@ -246,52 +251,56 @@ _HTML = re.compile(
     r"&(?:nbsp|amp|lt|gt|quot|#\d{2,5});",
     re.I,
 )
-_MARKDOWN = re.compile(r"\*\*[^*\n]+\*\*|^#{1,6} \S|\[[^\]\n]+\]\([^)\s]+\)|^\|.*\|$", re.M)
+_MARKDOWN = re.compile(
+    r"\*\*[^*\n]{1,500}\*\*|^#{1,6} \S|\[[^\]\n]{1,200}\]\([^)\s]{1,500}\)|^\|.*\|$", re.M
+)
 _ESCAPED = re.compile(r"[^\\]\\n|\\u[\da-fA-F]{4}|\\r\\n")
 _MOJIBAKE = re.compile(r"Ã[\x80-\xbf¤¶¼Ÿ©¨„–œ]|â€[™œ\x9d“”¦]|Â[ \xa0°§]")
 
 
 def leftovers(rows: Sequence[Example]) -> Iterator[Finding]:
+    """Template text, HTML, Markdown, escapes, wrong decoding, single rows that look swapped."""
     template = [e for e in rows if _TEMPLATE.search(e.answer) or _TEMPLATE.search(e.question)]
     yield from finding(
         "template text", "stop" if 2 * len(template) > len(rows) else "warning", template,
-        "{n} rows hold the text of a chat template (<|im_end|>, [INST], ### Response:)",
+        "rows that hold text of a chat template (<|im_end|>, [INST], ### Response:)",
         "take it out: the template is added in training and serving",
     )  # fmt: skip
     yield from finding(
         "HTML", "warning", [e for e in rows if _HTML.search(e.answer)],
-        "{n} answers hold HTML", "convert it to plain text, unless answers are to be HTML",
+        "answers that hold HTML", "convert it to plain text, unless answers are to be HTML",
     )  # fmt: skip
     marked = [e for e in rows if _MARKDOWN.search(e.answer)]
     if len(marked) < 0.5 * len(rows):
         yield from finding(
-            "Markdown", "note", marked, "{n} answers hold Markdown and most do not",
+            "Markdown", "note", marked, "answers that hold Markdown where most do not",
             "decide for one of both",
         )  # fmt: skip
     yield from finding(
         "escapes", "warning", [e for e in rows if _ESCAPED.search(e.answer)],
-        r"{n} answers hold escapes as text (\n, \u00e4)", "decode them: they were escaped twice",
+        r"answers that hold escapes as text (\n, \u00e4)", "decode them: they were escaped twice",
     )  # fmt: skip
     yield from finding(
         "encoding", "warning",
         [e for e in rows if _MOJIBAKE.search(e.answer) or _MOJIBAKE.search(e.question)],
-        "{n} rows hold wrongly decoded letters (Ã¤, â€™)", "save the file as UTF-8 from its source",
+        "rows that hold wrongly decoded letters (Ã¤, â€™)", "save the file as UTF-8 again",
     )  # fmt: skip
     if sum(asks(e.question) for e in rows) > 0.5 * len(rows):
         odd = [e for e in rows if asks(e.answer) and not asks(e.question)]
         yield from finding(
             "maybe swapped", "note" if len(odd) < 3 else "warning", odd,
-            "{n} answers are questions while their questions are not",
+            "answers that are questions while their questions are not",
             "see whether question and answer are swapped there",
         )  # fmt: skip
 
 
 def kinds(rows: Sequence[Example]) -> Iterator[Finding]:
+    """Kinds out of balance."""
     counts = Counter(e.kind for e in rows)
     refusing = [e for e in rows if e.kind in ("unanswerable", "near-miss", "out-of-scope")]
     if len(refusing) > 0.3 * len(rows):
         yield from finding(
-            "refusals", "warning", refusing, f"{{n}} of {len(rows):,} examples decline",
+            "refusals", "warning", refusing, f"examples (of {len(rows):,}) that decline",
             "a small model then declines everything: 10% are enough",
         )  # fmt: skip
     kind, most = counts.most_common(1)[0]
@@ -303,6 +312,7 @@ def kinds(rows: Sequence[Example]) -> Iterator[Finding]:
 
 
 def languages(rows: Sequence[Example]) -> Iterator[Finding]:
+    """Answers in several languages, or in another than their question."""
     told = [(e, language(e.answer)) for e in rows]
     counts = Counter(name for _, name in told if name)
     if len(counts) < 2:
@@ -312,7 +322,7 @@ def languages(rows: Sequence[Example]) -> Iterator[Finding]:
     if len(others) >= max(2, 0.02 * len(rows)):
         names = ", ".join(f"{name} {n:,}" for name, n in counts.most_common(5))
         yield from finding(
-            "languages", "note", others, f"answers are in several languages ({names})",
+            "languages", "note", others, f"answers in another language than most ({names})",
             "fine if meant; the small base knows English only",
         )  # fmt: skip
     across = [
@@ -320,6 +330,6 @@ def languages(rows: Sequence[Example]) -> Iterator[Finding]:
     ]
     if len(across) >= max(2, 0.02 * len(rows)):
         yield from finding(
-            "other language", "note", across, "{n} answers are in another language than asked",
+            "other language", "note", across, "answers in another language than asked",
             "fine if meant",
         )  # fmt: skip
