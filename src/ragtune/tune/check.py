@@ -76,6 +76,7 @@ def check(
     """
     rows = examples.examples
     fixed = fixed_sentences([e.answer for e in rows])
+    said = [language(e.answer) for e in rows]
     found = [
         *_reading(examples),
         *_roles_and_masks(rows, encoded, window),
@@ -85,7 +86,7 @@ def check(
         *findings.personal_data(rows),
         *findings.leftovers(rows),
         *findings.kinds(rows),
-        *findings.languages(rows),
+        *findings.languages(rows, said),
     ]
     order = {"stop": 0, "warning": 1, "note": 2}
     return CheckReport(
@@ -93,7 +94,7 @@ def check(
         len(heldout.examples) if heldout else 0,
         len(examples.left_out),
         dict(Counter(e.kind or "(none)" for e in rows).most_common()),
-        dict(Counter(language(e.answer) or "?" for e in rows).most_common()),
+        dict(Counter(name or "?" for name in said).most_common()),
         _lengths(rows, encoded, window),
         fixed,
         tuple(sorted(found, key=lambda f: order[f.severity])),

@@ -311,24 +311,22 @@ def kinds(rows: Sequence[Example]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def languages(rows: Sequence[Example]) -> Iterator[Finding]:
-    """Answers in several languages, or in another than their question."""
-    told = [(e, language(e.answer)) for e in rows]
+def languages(rows: Sequence[Example], said: Sequence[str]) -> Iterator[Finding]:
+    """Answers in several languages, or in another than asked; `said` is each answer's language."""
+    told = list(zip(rows, said, strict=True))
     counts = Counter(name for _, name in told if name)
-    if len(counts) < 2:
+    if not counts:
         return
     main = counts.most_common(1)[0][0]
     others = [e for e, name in told if name and name != main]
-    if len(others) >= max(2, 0.02 * len(rows)):
+    if len(others) >= max(3, 0.02 * len(rows)):
         names = ", ".join(f"{name} {n:,}" for name, n in counts.most_common(5))
         yield from finding(
             "languages", "note", others, f"answers in another language than most ({names})",
             "fine if meant; the small base knows English only",
         )  # fmt: skip
-    across = [
-        e for e in rows if (a := language(e.answer)) and (q := language(e.question)) and a != q
-    ]
-    if len(across) >= max(2, 0.02 * len(rows)):
+    across = [e for e, a in told if a and (q := language(e.question)) and a != q]
+    if len(across) >= max(3, 0.05 * len(rows)):
         yield from finding(
             "other language", "note", across, "answers in another language than asked",
             "fine if meant",

@@ -20,13 +20,14 @@ _COMMON = {
 }
 _OF: dict[str, tuple[str, ...]] = {}
 for _name, _words in _COMMON.items():
-    for _word in _words.split():
+    for _word in (w for w in _words.split() if len(w) > 1):
         _OF[_word] = (*_OF.get(_word, ()), _name)
 _SCRIPTS = (
     ("ru", re.compile("[а-яА-Я]")), ("el", re.compile("[α-ωΑ-Ω]")), ("ar", re.compile("[ء-ي]")),
     ("he", re.compile("[א-ת]")), ("hi", re.compile("[ऀ-ॿ]")), ("ko", re.compile("[가-힣]")),
     ("ja", re.compile("[ぁ-んァ-ン]")), ("zh", re.compile("[一-鿿]")), ("th", re.compile("[ก-๛]")),
 )  # fmt: skip
+_OTHER = re.compile("[\u0370-\u1fff\u3040-\ud7ff]")  # a letter that is not Latin
 _WORD = re.compile(r"[^\W\d_]+")
 LOOKED_AT = 400  # characters
 
@@ -34,10 +35,10 @@ LOOKED_AT = 400  # characters
 def language(text: str) -> str:
     """The ISO 639-1 code of the text's language, or "" when nothing tells it.
 
-    A language needs two of its common words and more than any other, or a script of its own.
+    A language needs two of its common words more than any other, or a script of its own.
     """
     head = text[:LOOKED_AT]
-    if not head.isascii():
+    if not head.isascii() and _OTHER.search(head):
         letters = sum(c.isalpha() for c in head)
         for name, pattern in _SCRIPTS:
             if letters and len(pattern.findall(head)) > 0.3 * letters:
@@ -52,6 +53,6 @@ def _by_words(found: frozenset[str]) -> str:
         for name in _OF.get(word, ()):
             counts[name] = counts.get(name, 0) + 1
     ranked = sorted(counts.items(), key=lambda item: -item[1])
-    if not ranked or ranked[0][1] < 2 or (len(ranked) > 1 and ranked[1][1] == ranked[0][1]):
+    if not ranked or ranked[0][1] < 2 or (len(ranked) > 1 and ranked[0][1] - ranked[1][1] < 2):
         return ""
     return ranked[0][0]
