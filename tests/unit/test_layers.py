@@ -25,7 +25,7 @@ HEAVY = {
     "httpx", "rich", "gguf", "accelerate", "matplotlib", "pyarrow", "safetensors", "jinja2",
 }  # fmt: skip
 # Only what surrounds one heavy library may import it at the top; it then counts as heavy itself.
-WRAPPERS = ("ragtune.ingest.sql_connection", "ragtune.ingest.parse.")
+WRAPPERS = ("ragtune.ingest.sql_connection", "ragtune.ingest.parse.", "ragtune.tune.network")
 
 
 def dotted(path: Path) -> str:
