@@ -9,13 +9,16 @@ those matrices has to change places with them.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragtune.errors import TuneError
+from ragtune.errors import TuneError, WeightsError
+from ragtune.models import gguf_file
+from ragtune.models.gguf_file import GgufFile, Tensor
 
 if TYPE_CHECKING:  # numpy costs 80 ms to import
     import numpy as np
@@ -44,14 +47,22 @@ _UNKNOWN_TO_LLAMA_CPP = (
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What export needs to know of a base GGUF: its shape, and each tensor's (rows, columns)."""
+    """A base model's GGUF file, and what export needs to know of its shape."""
 
-    path: Path
-    architecture: str
+    file: GgufFile
     layers: int
     heads: int
     heads_kv: int
-    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.file.path
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """(rows, columns) of a tensor; (0, 0) where there is none of this name."""
+        found = self.file.tensors.get(tensor)
+        return found.shape if found and len(found.shape) == 2 else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,42 +83,72 @@ class Lora:
         return self.alpha / self.rank
 
 
-def open_gguf(path: Path) -> Any:
-    """A gguf.GGUFReader on `path`. Raises TuneError for what is no GGUF file."""
+def read_base(path: Path) -> Base:
+    """The Llama in a GGUF file. Raises TuneError for other architectures and damaged files."""
+    try:
+        file = gguf_file.read(path)
+    except WeightsError as error:
+        raise TuneError(f"{error}: name the base model's GGUF in `model`") from None
+    values = file.values
+    if values.get("general.architecture") != "llama" or values.get("general.type") == "adapter":
+        raise TuneError(
+            f"{path} is not a model of the llama architecture (Llama, SmolLM, Mistral): only these "
+            "can be tuned here"
+        )
+    try:
+        heads = int(values["llama.attention.head_count"])
+        heads_kv = int(values.get("llama.attention.head_count_kv") or heads)
+        return Base(file, int(values["llama.block_count"]), heads, heads_kv)
+    except (KeyError, TypeError, ValueError):
+        raise TuneError(f"{path} does not say how many layers and heads it has") from None
+
+
+def read_adapter(path: Path, base: Base) -> Lora:
+    """The adapter in a GGUF file, as it is served, checked against its base.
+
+    Raises TuneError where the file is no adapter, or not one for `base`.
+    """
+    try:
+        file = gguf_file.read(path)
+    except WeightsError as error:
+        raise TuneError(str(error)) from None
+    if file.values.get("adapter.type") != "lora":
+        raise TuneError(f"{path} is not a LoRA adapter")
+    halves: dict[str, dict[str, Matrix]] = {}
+    for name, tensor in file.tensors.items():
+        target, _, letter = name.rpartition(".lora_")
+        halves.setdefault(target, {})[letter.upper()] = matrix(file, tensor)
+    rank = next((half["A"].shape[0] for half in halves.values() if "A" in half), 0)
+    alpha = float(file.values.get("adapter.lora.alpha", 0.0)) or float(rank)
+    return Lora(alpha, rank, _checked(halves, rank, base, path))
+
+
+def matrix(file: GgufFile, tensor: Tensor) -> Matrix:
+    """A tensor's numbers as fp32, whatever they are stored in. Raises TuneError."""
     import gguf
+    import numpy as np
 
     try:
-        return gguf.GGUFReader(path)
-    except Exception as error:  # ValueError, IndexError, OverflowError, KeyError … of a parser
+        kind = gguf.GGMLQuantizationType(tensor.type)
+        return np.asarray(gguf.dequantize(raw(file, tensor), kind), np.float32)
+    except (ValueError, KeyError, NotImplementedError):
         raise TuneError(
-            f"{path} is not a GGUF file that can be read: {_line(error)}: name the base model's "
-            "GGUF in `model`"
+            f"{file.path}: {tensor.name} is stored as ggml type {tensor.type}, which cannot be "
+            "read here: take a q8_0, q4_1 or f16 file of the base"
         ) from None
 
 
-def read_base(path: Path, reader: Any = None) -> Base:
-    """The shape of the Llama in a GGUF file. Raises TuneError for other architectures."""
-    reader = reader or open_gguf(path)
+def raw(file: GgufFile, tensor: Tensor) -> NDArray[np.uint8]:
+    """A tensor's bytes as they are stored, a row of the matrix in each row; on disk until read."""
+    import gguf
+    import numpy as np
 
-    def value(key: str) -> Any:
-        found = reader.get_field(key)
-        return None if found is None else found.contents()
-
-    architecture = str(value("general.architecture"))
-    if architecture != "llama" or value("general.type") == "adapter":
-        raise TuneError(
-            f"{path} holds {architecture!r}, not a model of the llama architecture (Llama, "
-            "SmolLM, Mistral): only these can be tuned here"
-        )
-    heads = int(value("llama.attention.head_count"))
-    return Base(
-        path,
-        architecture,
-        int(value("llama.block_count")),
-        heads,
-        int(value("llama.attention.head_count_kv") or heads),
-        {t.name: tuple(int(n) for n in reversed(t.shape)) for t in reader.tensors},
-    )
+    block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(tensor.type)]
+    *rows, columns = tensor.shape
+    wide = columns // block * size
+    if columns % block or tensor.start + math.prod(rows) * wide > file.size:
+        raise TuneError(f"{file.path} is damaged: {tensor.name} reaches beyond its end")
+    return np.memmap(file.path, np.uint8, "r", tensor.start, (*rows, wide))
 
 
 def read_peft(folder: Path, base: Base) -> Lora:
@@ -137,22 +178,32 @@ def read_peft(folder: Path, base: Base) -> Lora:
                 "layers only"
             )
         halves.setdefault(f"blk.{int(match[1])}.{part}.weight", {})[match[3]] = tensor
-    if not halves:
-        raise TuneError(f"{folder / WEIGHTS} holds no adapter: train again")
+    pairs = _checked(halves, rank, base, folder)
+    return Lora(alpha, rank, {n: (a, permute(b, n, base)) for n, (a, b) in pairs.items()})
+
+
+def _checked(
+    halves: Mapping[str, Mapping[str, Matrix]], rank: int, base: Base, where: Path
+) -> dict[str, tuple[Matrix, Matrix]]:
+    """The pairs of A and B, each of them fit for its matrix in the base. Raises TuneError."""
+    import numpy as np
+
+    if not halves or rank < 1:
+        raise TuneError(f"{where} holds no adapter: train again")
     pairs = {}
     for name, half in sorted(halves.items()):
-        wanted = base.shapes.get(name, (0, 0))
+        rows, columns = base.shape(name)
         shapes = tuple(half[letter].shape if letter in half else () for letter in "AB")
-        if shapes != ((rank, wanted[-1]), (wanted[0], rank)):
+        if shapes != ((rank, columns), (rows, rank)):
             raise TuneError(
-                f"the adapter in {folder} does not fit {base.path.name}: {name} is "
-                f"{' × '.join(map(str, wanted))}, the adapter has {shapes[0]} and {shapes[1]}: "
-                "use the base that it was trained on"
+                f"{where} does not fit {base.path.name}: {name} is {rows} × {columns} there, the "
+                f"adapter's parts are {shapes[0]} and {shapes[1]}: use the base that it was "
+                "trained on"
             )
         if not (np.isfinite(half["A"]).all() and np.isfinite(half["B"]).all()):
-            raise TuneError(f"{folder / WEIGHTS}: {name} holds numbers that are not finite")
-        pairs[name] = (half["A"], permute(half["B"], name, base))
-    return Lora(alpha, rank, pairs)
+            raise TuneError(f"{where}: {name} holds numbers that are not finite: train again")
+        pairs[name] = (half["A"], half["B"])
+    return pairs
 
 
 def permute(rows: Matrix, tensor: str, base: Base) -> Matrix:
