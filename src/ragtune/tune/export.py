@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ragtune.errors import TuneError
 from ragtune.models import gguf_file
-from ragtune.tune import lora, merge
+from ragtune.tune import convert, merge
 
 if TYPE_CHECKING:
     from ragtune.models.adapters import Passport
-    from ragtune.tune.lora import Base, Lora
+    from ragtune.tune.convert import Base, Lora
 
 AdapterType = Literal["f16", "q8_0"]
 _F16, _Q8_0 = 1, 8  # ggml's numbers
@@ -39,8 +39,8 @@ def gguf_adapter(peft_folder: Path, base_gguf: Path, out: Path, kind: AdapterTyp
     import gguf
     import numpy as np
 
-    base = lora.read_base(base_gguf)
-    adapter = lora.read_peft(peft_folder, base)
+    base = convert.read_base(base_gguf)
+    adapter = convert.read_peft(peft_folder, base)
     entries = [
         gguf_file.entry("general.architecture", "llama"),
         gguf_file.entry("general.type", "adapter"),
@@ -70,14 +70,14 @@ def write_peft(base: Base, adapter: Lora, passport: Passport, folder: Path) -> N
     import numpy as np
     from safetensors.numpy import save_file
 
-    theirs = {ours: name for name, ours in lora.PARTS.items()}
+    theirs = {ours: name for name, ours in convert.PARTS.items()}
     tensors = {}
     for name, (a, b) in adapter.pairs.items():
         _, layer, part, _ = name.split(".")
         stem = f"base_model.model.model.layers.{layer}.{theirs[part]}"
         tensors[f"{stem}.lora_A.weight"] = np.ascontiguousarray(a)
-        tensors[f"{stem}.lora_B.weight"] = np.ascontiguousarray(lora.unpermute(b, name, base))
-    save_file(tensors, folder / lora.WEIGHTS, metadata={"format": "pt"})
+        tensors[f"{stem}.lora_B.weight"] = np.ascontiguousarray(convert.unpermute(b, name, base))
+    save_file(tensors, folder / convert.WEIGHTS, metadata={"format": "pt"})
     alpha = int(adapter.alpha) if adapter.alpha == int(adapter.alpha) else adapter.alpha
     modules = sorted({name.split(".")[-3] for name in tensors})
     config = {
@@ -85,7 +85,7 @@ def write_peft(base: Base, adapter: Lora, passport: Passport, folder: Path) -> N
         "lora_dropout": 0.0, "bias": "none", "target_modules": modules, "inference_mode": True,
         "base_model_name_or_path": passport.base,
     }  # fmt: skip
-    (folder / lora.CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    (folder / convert.CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     (folder / "README.md").write_text(readme(passport), "utf-8")
 
 

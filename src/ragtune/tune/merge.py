@@ -7,6 +7,7 @@ torch, and no more memory than a few matrices.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from ragtune.errors import TuneError
 from ragtune.models import gguf_file
 from ragtune.models.gguf_file import Tensor
-from ragtune.tune import lora
-from ragtune.tune.lora import Base, Lora
+from ragtune.tune import convert
+from ragtune.tune.convert import Base, Lora
 
 if TYPE_CHECKING:  # numpy costs 80 ms to import
-    from ragtune.tune.lora import Matrix
+    from ragtune.tune.convert import Matrix
 
 MergedType = Literal["q8_0", "q4_0", "f16"]
 _GGML = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
@@ -35,13 +36,13 @@ _NAMES = {  # llama.cpp's tensors outside the layers → Hugging Face's
 _IN_LAYER = {
     "attn_norm": "input_layernorm",
     "ffn_norm": "post_attention_layernorm",
-    **{ours: theirs for theirs, ours in lora.PARTS.items()},
+    **{ours: theirs for theirs, ours in convert.PARTS.items()},
 }
 
 
 def merged_matrix(base: Base, adapter: Lora, tensor: Tensor) -> Matrix:
     """A tensor of the merged model as fp32, rows in llama.cpp's order."""
-    weights = lora.matrix(base.file, tensor)
+    weights = convert.matrix(base.file, tensor)
     pair = adapter.pairs.get(tensor.name)
     if pair is None:
         return weights
@@ -68,11 +69,11 @@ def write_gguf(base: Base, adapter: Lora, made: Path, kind: MergedType, name: st
 
     def size_of(tensor: Tensor, type_: int) -> int:
         block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(type_)]
-        return int(np.prod(tensor.shape)) // block * size
+        return math.prod(tensor.shape) // block * int(size)
 
     def data(tensor: Tensor, type_: int) -> Any:
         if type_ == tensor.type and tensor.name not in adapter.pairs:
-            return np.ascontiguousarray(lora.raw(base.file, tensor))
+            return np.ascontiguousarray(convert.raw(base.file, tensor))
         merged = merged_matrix(base, adapter, tensor)
         if type_ == _GGML["f16"] and np.abs(merged).max() > np.finfo(np.float16).max:
             raise TuneError(f"{tensor.name} is too large for f16: the training diverged")
@@ -104,7 +105,7 @@ def write_safetensors(base: Base, adapter: Lora, folder: Path) -> None:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
     for name, tensor in tensors.items():
-        size = 2 * int(np.prod(tensor.shape))
+        size = 2 * math.prod(tensor.shape)
         header[name] = {"dtype": "F16", "shape": tensor.shape, "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
@@ -112,7 +113,7 @@ def write_safetensors(base: Base, adapter: Lora, folder: Path) -> None:
     with (folder / "model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name, tensor in tensors.items():
-            rows = lora.unpermute(merged_matrix(base, adapter, tensor), tensor.name, base)
+            rows = convert.unpermute(merged_matrix(base, adapter, tensor), tensor.name, base)
             if np.abs(rows).max() > np.finfo(np.float16).max:
                 raise TuneError(f"{name} is too large for f16: the training diverged")
             file.write(np.ascontiguousarray(rows, np.float16).data)
