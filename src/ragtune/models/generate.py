@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ragtune import config
 from ragtune.errors import ConfigError, GenerationError
-from ragtune.models import weights
-from ragtune.types import Generation, Generator, Message, OnProgress, Token
+from ragtune.models import llama, weights
+from ragtune.types import Adapter, Generation, Generator, Message, OnProgress, Token
 
 if TYPE_CHECKING:
     import httpx
@@ -33,12 +31,24 @@ _READ_SECONDS = 300.0  # a large model on a busy machine may think this long bet
 _STOP_SECONDS = 5.0  # how long closing a stream waits for the decoder to notice
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An adapter file as it was when it was loaded."""
+
+    path: Path
+    inode: int
+    size: int
+    modified: int
+
+
 class EmbeddedGenerator:
     """A GGUF model in llama.cpp inside this process; loads at the first `stream`, thread-safe.
 
     One slot: requests of several threads run one after the other, and what a request shares with
     the one before it at its beginning is not evaluated again. `locate` gives the GGUF file and is
-    called once. `adapters` are LoRA files in GGUF by name, for `Generation.adapter`.
+    called once. `adapters` are what `Generation.adapter` may name; the mapping is asked anew each
+    time, so that one that appears while this runs can be used at once. Each is loaded when it is
+    first asked for, which loads the model anew (0.3 s) and keeps it once in memory.
     """
 
     def __init__(
@@ -47,15 +57,17 @@ class EmbeddedGenerator:
         locate: Callable[[], Path],
         context_tokens: int = 4096,
         threads: int = 0,
-        adapters: Mapping[str, Path] | None = None,
+        adapters: Mapping[str, Adapter] | None = None,
     ) -> None:
         self.name = name
         self._locate = locate
         self._context_tokens = context_tokens
         self._threads = threads
-        self._adapters = dict(adapters or {})
+        self._adapters = {} if adapters is None else adapters
         self._lock = threading.Lock()
         self._server: Any = None
+        self._model: Path | None = None
+        self._loaded: list[_File] = []
 
     def stream(self, messages: Sequence[Message], generation: Generation) -> Iterator[Token]:
         """The reply, piece by piece; closing the iterator stops decoding.
@@ -63,10 +75,7 @@ class EmbeddedGenerator:
         Raises GenerationError, for a prompt larger than the context window too, and WeightsError
         where the model cannot be obtained.
         """
-        if generation.adapter is not None and generation.adapter not in self._adapters:
-            # llama.cpp ignores an adapter that it does not know and answers without one
-            raise GenerationError(f"model {self.name} has no adapter {generation.adapter!r}")
-        server = self._ready()
+        server, lora = self._ready(generation.adapter)
         request = {
             "messages": _as_json(messages),
             "max_tokens": generation.max_tokens,
@@ -76,10 +85,7 @@ class EmbeddedGenerator:
             "cache_prompt": True,
             # The whole list every time: a request without it continues on the cache that another
             # adapter has filled.
-            "lora": [
-                {"id": number, "scale": 1.0 if name == generation.adapter else 0.0}
-                for number, name in enumerate(self._adapters)
-            ],
+            "lora": lora,
         }
         arrived: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
         cancelled = threading.Event()
@@ -129,53 +135,50 @@ class EmbeddedGenerator:
         choices = chunk["choices"]
         return (choices[0]["delta"].get("content") or "") if choices else ""
 
-    def _ready(self) -> Any:
+    def _ready(self, name: str | None) -> tuple[Any, list[dict[str, float]]]:
+        """The server, with adapter `name` loaded, and the `lora` of a request for it."""
+        if name is not None and name not in self._adapters:
+            # llama.cpp ignores an adapter that it does not know and answers without one
+            raise GenerationError(f"model {self.name} has no adapter {name!r}")
         with self._lock:
-            if self._server is None:
-                self._server = self._load(self._locate())
-            return self._server
+            if self._model is None:
+                self._model = self._locate()
+            wanted = None if name is None else self._file(name, self._model)
+            if self._server is None or (wanted is not None and wanted not in self._loaded):
+                # An adapter file that was replaced is another one; the old one is let go.
+                loaded = [f for f in self._loaded if wanted is None or f.path != wanted.path]
+                loaded += [] if wanted is None else [wanted]
+                # Streams that are running keep the server that they began with.
+                self._server = llama.load(
+                    self._model, [f.path for f in loaded], self._context_tokens, self._threads
+                )
+                self._loaded = loaded
+            chosen = None if wanted is None else self._loaded.index(wanted)
+            return self._server, llama.scales(len(self._loaded), chosen)
 
-    def _load(self, model: Path) -> Any:
-        import xllamacpp
-
-        params = xllamacpp.CommonParams()
-        params.model.path = str(model)
-        params.n_ctx = self._context_tokens
-        params.n_parallel = 1
-        params.cache_ram_mib = 0  # that cache mixes adapters up; the slot's own cache stays
-        params.fit_params = False  # would change the context window in silence
-        params.warmup = False
-        params.verbosity = -1  # llama.cpp would write to stderr
-        params.ui = False
-        params.endpoint_slots = False
-        params.offline = True
-        for cpu in (params.cpuparams, params.cpuparams_batch):
-            cpu.n_threads = self._threads or os.cpu_count() or 1
-            cpu.poll = 0  # waiting threads sleep instead of spinning: kinder on a busy machine
-        params.lora_adapters = [
-            xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in self._adapters.values()
-        ]
-        # The server object always listens. On a socket in a private folder that is removed at
-        # once nobody can reach it, unlike a TCP port.
-        private = Path(tempfile.mkdtemp(prefix="ragtune-"))
-        try:
-            params.hostnames = [str(private / "unused.sock")]
-            return xllamacpp.Server(params)
-        except RuntimeError:  # its reason goes to the log that is switched off
-            missing = [str(p) for p in (model, *self._adapters.values()) if not p.is_file()]
-            reason = "no such file" if missing else "not a GGUF that llama.cpp can load, or damaged"
+    def _file(self, name: str, model: Path) -> _File:
+        """The file of adapter `name`. Raises GenerationError for one that must not be served."""
+        adapter = self._adapters[name]
+        if adapter.base_sha256 != weights.sha256(model):
+            # it would load where the shapes agree, and answer nonsense
             raise GenerationError(
-                f"model {self.name} does not load: {missing[0] if missing else model}: {reason}"
-            ) from None
-        finally:
-            shutil.rmtree(private, ignore_errors=True)
+                f"adapter {name!r} was trained on another base than model {self.name}: set model "
+                "to that base, or tune again"
+            )
+        path = Path(adapter.path)
+        try:
+            state = path.stat()
+        except OSError:
+            raise GenerationError(f"adapter {name!r}: {path} is missing: tune again") from None
+        return _File(path, state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 class OpenAIGenerator:
     """A model behind an OpenAI-compatible endpoint (Ollama, llama-server, vLLM, a cloud).
 
     The key is read from environment variable `api_key_env` at each call and appears in no message.
-    Redirects are not followed: they could carry the key to another host.
+    Redirects are not followed: they could carry the key to another host. `Generation.adapter`
+    names an adapter that the server has (vLLM, llama-server).
     """
 
     def __init__(self, name: str, base_url: str, api_key_env: str = "OPENAI_API_KEY") -> None:
@@ -191,6 +194,7 @@ class OpenAIGenerator:
         self._api_key_env = api_key_env
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
+        self._files: list[str] = []  # adapters of a llama-server, once one was asked for
 
     def stream(self, messages: Sequence[Message], generation: Generation) -> Iterator[Token]:
         """The reply, piece by piece; closing the iterator closes the connection.
@@ -199,8 +203,6 @@ class OpenAIGenerator:
         """
         import httpx
 
-        if generation.adapter is not None:
-            raise GenerationError("adapters need the embedded generator, not an endpoint")
         request: dict[str, Any] = {
             "model": self.name,
             "messages": _as_json(messages),
@@ -211,6 +213,7 @@ class OpenAIGenerator:
         if generation.temperature > 0:  # greedy needs none, and not every endpoint knows it
             request["seed"] = generation.seed
         try:
+            request |= self._chosen(generation.adapter)
             with self._ready().stream(
                 "POST", self._url, json=request, headers=self._headers()
             ) as response:
@@ -227,6 +230,47 @@ class OpenAIGenerator:
             raise GenerationError(f"{self._url} did not answer in time") from None
         except (httpx.HTTPError, httpx.StreamError, UnicodeDecodeError) as error:
             raise GenerationError(f"{self._url}: {_one_line(error)}") from None
+
+    def _chosen(self, adapter: str | None) -> dict[str, Any]:
+        """What a request must say so that `adapter`, or none, writes. Raises GenerationError.
+
+        vLLM offers each adapter as a model of its name among `/v1/models`. llama-server lists its
+        adapters at `/lora-adapters`, by file, and wants the whole list in each request: a request
+        without it goes on with what another adapter computed. An endpoint that lists neither is
+        asked for a model of that name.
+        Sources: docs.vllm.ai, "LoRA Adapters"; llama.cpp, tools/server/README.md.
+        """
+        if adapter is None:
+            none = llama.scales(len(self._files), None)
+            return {"lora": none} if self._files else {}
+        models = self._listed("/models")
+        entries = models.get("data") if isinstance(models, dict) else None
+        names = [str(m.get("id")) for m in entries or () if isinstance(m, dict)]
+        if adapter in names:
+            return {"model": adapter}
+        files = self._listed("/lora-adapters", above=True)
+        if isinstance(files, list) and all(isinstance(f, dict) for f in files) and files:
+            self._files = [str(f.get("path", "")) for f in files]
+            # crew.gguf, or crew/adapter.gguf as ragtune keeps it
+            fits = [adapter in Path(f.replace("\\", "/")).with_suffix("").parts[-2:]
+                    for f in self._files]  # fmt: skip
+            if sum(fits) == 1:
+                return {"lora": llama.scales(len(fits), fits.index(True))}
+            names += [Path(file).stem for file in self._files]
+        if names:
+            offers = ", ".join(sorted(set(names)))[:120]
+            raise GenerationError(f"{self._url} has no adapter {adapter!r}: it offers {offers}")
+        return {"model": adapter}
+
+    def _listed(self, path: str, above: bool = False) -> Any:
+        """The JSON at `path` below the base URL (or below what is above /v1); None without one."""
+        url = self._url.removesuffix("/chat/completions")
+        url = (url.removesuffix("/v1") if above else url) + path
+        response = self._ready().get(url, headers=self._headers(), timeout=_CONNECT_SECONDS)
+        try:
+            return response.json() if response.status_code == 200 else None
+        except ValueError:
+            return None
 
     def _pieces(self, lines: Iterator[str]) -> Iterator[Token]:
         """Tokens from the lines of a stream of server-sent events."""
@@ -309,29 +353,34 @@ def _one_line(value: object) -> str:
 # ---------------------------------------------------------------- by setting
 
 
-def load_generator(settings: config.Settings, on_progress: OnProgress | None = None) -> Generator:
-    """The generator that `settings.generator` and `settings.model` name; nothing loads yet."""
-    return _GENERATORS[settings.generator](settings, on_progress)
+def load_generator(
+    settings: config.Settings,
+    on_progress: OnProgress | None = None,
+    adapters: Mapping[str, Adapter] | None = None,
+) -> Generator:
+    """The generator that `settings.generator` and `settings.model` name; nothing loads yet.
 
-
-def _embedded(settings: config.Settings, on_progress: OnProgress | None) -> Generator:
+    `adapters` are what `Generation.adapter` may name with the embedded generator; an endpoint has
+    its own.
+    """
+    if settings.generator == "openai":
+        return OpenAIGenerator(settings.model, settings.base_url, settings.api_key_env)
     known = settings.model in weights.CATALOGUE
     return EmbeddedGenerator(
         settings.model if known else Path(settings.model).stem,
-        lambda: _gguf(weights.locate(settings.model, on_progress)),
+        lambda: base_file(settings, on_progress),
         settings.context_tokens,
         settings.threads,
+        adapters,
     )
 
 
-def _openai(settings: config.Settings, on_progress: OnProgress | None) -> Generator:
-    return OpenAIGenerator(settings.model, settings.base_url, settings.api_key_env)
+def base_file(settings: config.Settings, on_progress: OnProgress | None = None) -> Path:
+    """The GGUF file that `settings.model` names, obtained if need be.
 
-
-_GENERATORS: dict[str, Callable[[config.Settings, OnProgress | None], Generator]] = {
-    "embedded": _embedded,
-    "openai": _openai,
-}
+    Raises WeightsError, or ConfigError for a folder that does not hold exactly one.
+    """
+    return _gguf(weights.locate(settings.model, on_progress))
 
 
 def _gguf(path: Path) -> Path:

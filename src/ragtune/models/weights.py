@@ -6,6 +6,10 @@ complete and checked against the SHA-256 of the published files, or not at all (
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,3 +152,46 @@ def checked(where: Path, weight: Weight) -> bool:
     except OSError:
         return False
     return marked == marker_text(weight) and right_sizes(where, weight)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a model file; of a catalogue weight's file the one that it was checked for.
+
+    Others are hashed once and remembered by size and time of change in `$RAGTUNE_HOME/hashes.json`:
+    a base of several gigabytes takes seconds, and every question asks. Raises WeightsError.
+    """
+    try:
+        state = path.stat()
+        for weight in CATALOGUE.values():
+            known = {file.name: file.sha256 for file in weight.files}
+            ours = path.name in known and path.parent == folder(weight.name)
+            if ours and checked(path.parent, weight):
+                return known[path.name]
+        key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+        memory = config.home() / "hashes.json"
+        hashes = _remembered(memory)
+        if key not in hashes:
+            with path.open("rb") as file:
+                hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            _remember(memory, hashes)
+        return hashes[key]
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _remembered(memory: Path) -> dict[str, str]:
+    try:
+        values = json.loads(memory.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in values.items()} if isinstance(values, dict) else {}
+
+
+def _remember(memory: Path, hashes: dict[str, str]) -> None:
+    """Keeps the newest hundred; where that cannot be written they are computed again."""
+    newest = dict(list(hashes.items())[-100:])
+    made = memory.with_name(f"hashes.json.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        made.write_text(json.dumps(newest, indent=1) + "\n", "utf-8")
+        made.replace(memory)

@@ -1,0 +1,205 @@
+"""The gate between training and serving: does what is served compute what was trained?
+
+The same token ids go through the trainer's model and through the exported file in llama.cpp,
+teacher-forced: at every position both see the same beginning and their next-token distributions
+are compared. A wrong scale, rows in the wrong order, another base or a lost matrix shows at once,
+and such an export is never registered.
+
+What is expected to differ: the trainer computes with the base's dequantised weights, llama.cpp
+with the same weights in their quantised form, but it rounds activations to 8 bits in every product
+and keeps keys and values in f16. `benchmarks/results/export.md` has the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragtune.errors import TuneError
+
+if TYPE_CHECKING:
+    from ragtune.tune.chat import Encoded
+
+PROMPTS = 8  # sequences …
+POSITIONS = 16  # … and positions in each, most of them at the start of the answer
+TOP = 10  # tokens of the reference's distribution that are kept
+_ASKED = 100  # tokens asked of llama.cpp: the reference's ten are practically always among them
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One next-token distribution: after `length` tokens, the best tokens with log-probability."""
+
+    length: int
+    top: tuple[tuple[int, float], ...]  # best first
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the trainer's model says: for each sequence of token ids, some positions."""
+
+    sequences: tuple[tuple[tuple[int, ...], tuple[Position, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How near an export is to the trainer's model.
+
+    `agreement` is the share of positions with the same best token; positions where the reference's
+    two best are within `TIE` of each other count as agreeing with either. `drift` is the mean of
+    |Δ log-probability| of the reference's best token; `divergence` the mean Kullback-Leibler
+    divergence (nats) from the reference over its top tokens and one bucket for all others.
+    """
+
+    positions: int
+    agreement: float
+    drift: float
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The tolerance of the gate."""
+
+    agreement: float
+    divergence: float
+
+
+TIE = 0.05  # nats: rounding alone decides between such tokens
+LIMITS = {
+    "adapter": Limits(0.95, 0.02),
+    "f16": Limits(0.95, 0.02),
+    "q8_0": Limits(0.95, 0.02),
+    "q4_0": Limits(0.70, 0.30),
+    "safetensors": Limits(0.95, 0.02),
+}
+
+
+def reference(model: Any, examples: Sequence[Encoded], prompts: int = PROMPTS) -> Reference:
+    """The trainer's own answer: next-token distributions of `model` at positions of the answers.
+
+    `model` is called as `model(input_ids=…).logits`, in evaluation mode. Of each of the first
+    `prompts` examples the first positions of the answer are taken and its last one, where the
+    end-of-turn token is due. Raises TuneError without examples.
+    """
+    import torch
+
+    chosen = examples[:prompts]
+    if not chosen:
+        raise TuneError("nothing to compare the export on: keep some examples held out")
+    was_training = model.training
+    model.eval()
+    sequences = []
+    try:
+        with torch.inference_mode():
+            for example in chosen:
+                lengths = _lengths(example)
+                ids = torch.tensor([example.ids[: lengths[-1]]], device=_device(model))
+                logits = model(input_ids=ids).logits[0, [n - 1 for n in lengths]].float()
+                best = torch.log_softmax(logits, -1).topk(TOP)
+                rows = zip(lengths, best.indices.tolist(), best.values.tolist(), strict=True)
+                positions = [Position(n, tuple(zip(i, v, strict=True))) for n, i, v in rows]
+                sequences.append((tuple(example.ids), tuple(positions)))
+    finally:
+        model.train(was_training)
+    return Reference(tuple(sequences))
+
+
+def _lengths(example: Encoded) -> list[int]:
+    """How many tokens come before each position that is compared."""
+    trained = [n for n, counts in enumerate(example.trained) if counts and n > 0]
+    if not trained:
+        raise TuneError("an example has no trained token: check the examples")
+    return [*trained[:-1][: POSITIONS - 1], trained[-1]]
+
+
+def _device(model: Any) -> Any:
+    return next(model.parameters()).device
+
+
+def write_reference(path: Path, made: Reference) -> None:
+    """Keeps a reference beside an adapter, so that later exports are compared with it too."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(asdict(made)["sequences"], separators=(",", ":")), "utf-8")
+    new.replace(path)
+
+
+def read_reference(path: Path) -> Reference:
+    """A reference that was kept. Raises TuneError where there is none or it is damaged."""
+    try:
+        sequences = []
+        for ids, positions in json.loads(path.read_text("utf-8")):
+            found = [
+                Position(int(p["length"]), tuple((int(i), float(v)) for i, v in p["top"]))
+                for p in positions
+            ]
+            whole = tuple(int(i) for i in ids)
+            if not whole or not all(0 < p.length <= len(whole) and p.top for p in found):
+                raise ValueError("positions outside the text")
+            sequences.append((whole, tuple(found)))
+        if not sequences:
+            raise ValueError("it is empty")
+        return Reference(tuple(sequences))
+    except OSError:
+        raise TuneError(f"{path} is missing: the export cannot be compared") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise TuneError(f"{path} is damaged: {error}") from None
+
+
+def measure(made: Reference, model: Path, adapter: Path | None = None, threads: int = 0) -> Parity:
+    """Runs the reference's sequences through llama.cpp: `model`, with `adapter` where given.
+
+    Raises GenerationError where the files do not load.
+    """
+    from ragtune.models.llama import Teacher
+
+    longest = max(len(ids) for ids, _ in made.sequences)
+    teacher = Teacher(model, adapter, longest + 8, threads)
+    return compare(made, [teacher.top(ids[: p.length], _ASKED) for ids, p in _each(made)])
+
+
+def compare(made: Reference, found: Sequence[Mapping[int, float]]) -> Parity:
+    """Parity from the distributions `found` at the reference's positions, in its order.
+
+    A token that is missing in `found` counts with the smallest log-probability in it.
+    """
+    agreeing, drift, divergence = 0, 0.0, 0.0
+    positions = [position for _, position in _each(made)]
+    for position, other in zip(positions, found, strict=True):
+        least = min(other.values())
+        there = {token: other.get(token, least) for token, _ in position.top}
+        best = max(other, key=lambda token: other[token])
+        (first, top), *_ = position.top
+        agreeing += best in {token for token, value in position.top if value >= top - TIE}
+        drift += abs(there[first] - top)
+        divergence += _divergence(position.top, there)
+    count = len(positions)
+    return Parity(count, agreeing / count, drift / count, divergence / count)
+
+
+def _each(made: Reference) -> list[tuple[tuple[int, ...], Position]]:
+    return [(ids, position) for ids, positions in made.sequences for position in positions]
+
+
+def _divergence(top: Sequence[tuple[int, float]], other: Mapping[int, float]) -> float:
+    """KL(reference ‖ other) with everything outside `top` as one bucket."""
+    total = sum(math.exp(v) * (v - other[token]) for token, v in top)
+    rest = max(1e-6, 1.0 - sum(math.exp(v) for _, v in top))
+    rest_other = max(1e-6, 1.0 - sum(math.exp(other[token]) for token, _ in top))
+    return max(0.0, total + rest * math.log(rest / rest_other))
+
+
+def gate(found: Parity, kind: str) -> None:
+    """Raises TuneError where `found` is beyond the tolerance for an export of this kind."""
+    limits = LIMITS[kind]
+    if not (found.agreement >= limits.agreement and found.divergence <= limits.divergence):
+        raise TuneError(
+            f"the exported {kind} does not compute what was trained: {found.agreement:.0%} of "
+            f"{found.positions} next tokens agree (at least {limits.agreement:.0%}), divergence "
+            f"{found.divergence:.3f} (at most {limits.divergence}): it was not kept; is this the "
+            "base that it was trained on?"
+        )
