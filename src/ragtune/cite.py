@@ -37,7 +37,6 @@ _FILE = re.compile(
     r"|ya?ml|md|rst|txt|zip|db|sqlite3?)(?:[!#]\S*)?",
     re.I,
 )
-_CLOSED = "You are a careful assistant. Answer the question."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,6 @@ class Verified:
     status: Status
     dropped: tuple[str, ...]
     quoted: int = 0
-
-
-def closed_book(question: str) -> list[Message]:
-    """The messages for a model that answers from what it knows, without documents."""
-    return [Message("system", _CLOSED), Message("user", _one_line(question))]
 
 
 def quote(evidence: Evidence) -> Verified:

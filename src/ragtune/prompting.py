@@ -25,7 +25,7 @@ SYSTEM = (
     "Answer the question in one short sentence. Use only the numbered facts, with their exact "
     "words and numbers."
 )
-CLOSED = "Answer the question shortly."
+CLOSED = "You are a careful assistant. Answer the question."
 
 ENUMERATION = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+")
 STEP = re.compile(r"^\s*\d+[.)]\s", re.M)  # a numbered step at the start of a line
@@ -63,7 +63,9 @@ def units(fact: Sentence) -> list[Sentence]:
     found: list[Sentence] = []
     position = 0
     for line in fact.text.splitlines(keepends=True):
-        for start, end in sentences(line, 0, len(line), ()):
+        item = ENUMERATION.match(line)  # a unit of its own, as in the document's structure
+        whole = [(len(line) - len(line.lstrip()), len(line.rstrip()))]
+        for start, end in whole if item else sentences(line, 0, len(line), ()):
             low, high = position + start, position + end
             phrase = (fact.phrase_start, fact.phrase_end)
             if not (fact.start + low <= phrase[0] and phrase[1] <= fact.start + high):
