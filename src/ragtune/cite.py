@@ -1,66 +1,57 @@
-"""Citations: quoted answers, prompts from evidence, and the check of what a model wrote.
+"""Citations: quoted answers, and the check of what a model wrote.
 
 A source is never chosen by the model and never substituted afterwards: a written sentence keeps
 its place only if one evidence sentence (or two of one document) supports it, and that sentence is
-its citation. The check is lexical on purpose: it can be read, it is the same every time, and it
-errs towards dropping, because the verbatim quotes are there to fall back on.
+its citation (`claims.supports`). What a company's form adds is no claim: its fixed sentences
+(greeting, sign-off) pass, and a line that names documents names those that are really cited. Where
+a claim fails inside such a form, the verbatim quote takes its place.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ragtune import words
+from ragtune.claims import agrees, coverage, polarity, supports
+from ragtune.claims import holds as holds
+from ragtune.prompting import ENUMERATION, STEP, context, facts, one_line, phrase, units
+from ragtune.prompting import closed_book as closed_book
+from ragtune.prompting import prompt as prompt
 from ragtune.sentences import sentences
-from ragtune.types import Citation, Document, Evidence, Message, Sentence, Status
+from ragtune.types import Citation, Document, Evidence, Sentence, Status
 
 DECLINED = "The documents do not answer this question."
-OWN_COVERAGE = 0.4  # … without its title and headings, which claim nothing by themselves
-COVERAGE = 0.7  # share of a written sentence's content words that its source must hold
 
 _MARKER = re.compile(
     r"\s*[\[(](?:source|evidence|doc|document)?\s*\d+(?:\s*[,;]\s*\d+)*[\])]", re.I
 )
-_ENUMERATION = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+", re.M)
-_CLAUSE = re.compile(r"[,;:–—()]|\b(?:but|however|although|while|whereas|aber|jedoch)\b", re.I)
-_SYSTEM = (
-    "You are a careful assistant. Answer the question in one full sentence. Use only the numbered "
-    "facts, with their exact words and numbers."
+# "On the shelf: [1] and [2]", "Source: policies/travel.pdf": a form's words, then names only.
+_NAMING = re.compile(r"(?P<form>[^\n:]{1,60}:)\s*(?P<names>\S.*)")
+_JOINED = re.compile(r"\s+(?:and|&|und|et|y)\s+|\s*[,;]\s+", re.I)
+_FILE = re.compile(
+    r"\S+\.(?:pdf|docx?|xls[xm]?|csv|tsv|pptx?|od[tsp]|rtf|epub|eml|msg|mbox|html?|xml|json[l]?"
+    r"|ya?ml|md|rst|txt|zip|db|sqlite3?)(?:[!#]\S*)?",
+    re.I,
 )
-_CLOSED = "You are a careful assistant. Answer the question."
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A checked text: only supported sentences, each followed by its marker."""
+    """A checked text: only supported sentences, each followed by its marker, in their form.
+
+    `dropped` are the claims that failed; `quoted` is how many spans stand in their place, verbatim
+    but for white space.
+    """
 
     text: str
     citations: tuple[Citation, ...]
     status: Status
     dropped: tuple[str, ...]
-
-
-def prompt(question: str, evidence: Evidence, count: int) -> list[Message]:
-    """The messages for a writing model: the `count` best sentences, numbered, then the question.
-
-    The system message never changes, so its evaluation is cached; evidence is data, and the model
-    is told so only by position: whatever it writes is checked by `verify`.
-    """
-    lines = [
-        f"[{n}] {_context(s)}: {_one_line(s.text)}"
-        for n, s in enumerate(evidence.sentences[:count], 1)
-    ]
-    user = "Facts:\n" + "\n".join(lines) + f"\n\nQuestion: {_one_line(question)}"
-    return [Message("system", _SYSTEM), Message("user", user)]
-
-
-def closed_book(question: str) -> list[Message]:
-    """The messages for a model that answers from what it knows, without documents."""
-    return [Message("system", _CLOSED), Message("user", _one_line(question))]
+    quoted: int = 0
 
 
 def quote(evidence: Evidence) -> Verified:
@@ -72,43 +63,100 @@ def quote(evidence: Evidence) -> Verified:
     return Verified(text, citations, "cited", ())
 
 
-def verify(written: str, evidence: Evidence, count: int) -> Verified:
-    """Keeps the sentences of `written` that the `count` best evidence sentences support.
+@dataclass(slots=True)
+class _Line:
+    """A line of what was written: a part of the company's form, or claims with their sources."""
 
-    Each kept sentence gets the marker of the evidence sentence that supports it. The status is
-    "cited" when nothing was dropped, "partly_cited" otherwise, "uncited" when nothing is left.
+    form: str = ""  # a fixed sentence; or the words before the names of documents
+    names: str = ""  # what joins the names: not empty for a line of names
+    step: bool = False
+    claims: list[tuple[str, tuple[Sentence, ...]]] = field(default_factory=list)
+    failed: bool = False
+
+
+def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = ()) -> Verified:
+    """Keeps the sentences of `written` that the `count` facts of its prompt support.
+
+    Each kept sentence gets the marker of the sentence that supports it. `fixed` are the sentences
+    of a company's form that claim nothing; a line that names documents is written again with those
+    that are cited. The status is "cited" when nothing was dropped, "partly_cited" otherwise,
+    "uncited" when nothing is left.
+
+    In a company's form (`fixed` is not empty) an answer is never cut short: where the claims that
+    are left do not answer, the first fact stands in the place of the first that failed; a list of
+    steps stays whole, or is the source's own.
     """
-    sources = evidence.sentences[:count]
-    order: list[Sentence] = []  # cited sources; position + 1 is the marker
-    lines: list[str] = []
+    shown = facts(evidence, count)
+    sources = [unit for fact in shown for unit in units(fact)]
+    lines: list[_Line] = []
     dropped: list[str] = []
-    for line in _plain(written, sources).splitlines():
-        kept: list[str] = []
-        for start, end in sentences(line, 0, len(line), ()):
-            claim = line[start:end]
+    for raw in written.splitlines():
+        line = _read(raw, sources, fixed)
+        lines.append(line)
+        if line.form:
+            continue
+        text = _plain(raw, sources)
+        line.step = bool(fixed) and bool(STEP.match(raw))
+        for start, end in sentences(text, 0, len(text), ()):
+            claim = text[start:end]
             if not words.tokens(claim):
                 continue
-            support = supporting(claim, sources)
-            if not support:
-                dropped.append(claim)
+            if claim in fixed:
+                line.claims.append((claim, ()))
                 continue
-            for source in support:
-                if source not in order:
-                    order.append(source)
-            kept.append(claim + "".join(f" [{order.index(s) + 1}]" for s in support))
-        if kept:
-            lines.append(" ".join(kept))
-    citations = tuple(_citation(n, s, s.start, s.end) for n, s in enumerate(order, 1))
-    status: Status = "uncited" if not lines else "partly_cited" if dropped else "cited"
-    return Verified("\n".join(lines), citations, status, tuple(dropped))
+            kept, support = _checked(claim, sources)
+            if support:
+                line.claims.append((kept, support))
+            if not support or kept != claim:
+                dropped.append(claim)
+                line.failed = line.failed or not support
+    quoted = 0
+    if fixed and shown and not _answered(lines, shown, bool(dropped)):
+        lines, quoted = _with_quote(lines, shown[0])
+    text, citations = _written(lines)
+    status: Status = "uncited" if not citations else "partly_cited" if dropped else "cited"
+    return Verified(text if citations else "", citations, status, tuple(dropped), quoted)
 
 
-def _plain(written: str, sources: Sequence[Sentence]) -> str:
-    """`written` without what a model copies from the prompt's form: markers, numbers, headings."""
-    text = _MARKER.sub("", written)
+def _read(raw: str, sources: Sequence[Sentence], fixed: Sequence[str]) -> _Line:
+    """The line as a part of the company's form, or an empty one for claims."""
+    line = raw.strip()
+    if line in fixed:
+        return _Line(form=line)
+    match = _NAMING.fullmatch(line)
+    if match:
+        names = match["names"].rstrip(".")
+        known = {s.uri for s in sources} | {s.title for s in sources}
+        parts = [p for p in _JOINED.split(names) if p]
+        form = f"{match['form']} "
+        if match["form"] in fixed or all(_names(p, known) for p in parts):
+            joined = _JOINED.search(names)
+            return _Line(form=form, names=joined.group() if joined else " and ")
+    return _Line()
+
+
+def _names(part: str, known: AbstractSet[str]) -> bool:
+    """Whether `part` of a line is a marker, or the name of a document."""
+    return part in known or bool(_MARKER.fullmatch(part) or _FILE.fullmatch(part))
+
+
+def _plain(raw: str, sources: Sequence[Sentence]) -> str:
+    """`raw` without what a model copies from the prompt's form: markers, numbers, headings."""
+    text = _MARKER.sub("", raw)
     for source in sources:
-        text = text.replace(f"{_context(source)}: ", "")
-    return _ENUMERATION.sub("", text)
+        text = text.replace(f"{context(source)}: ", "")
+    return ENUMERATION.sub("", text)
+
+
+def _checked(claim: str, sources: Sequence[Sentence]) -> tuple[str, tuple[Sentence, ...]]:
+    """What supports the claim; a "Yes" or "No" that its source does not bear out is cut off."""
+    answer, rest = polarity(claim)
+    support = supporting(rest, sources)
+    if not answer or not support:
+        return claim, support
+    if agrees(answer, rest, " ".join(s.text for s in support)):
+        return claim, support
+    return rest[:1].upper() + rest[1:], support
 
 
 def supporting(claim: str, sources: Sequence[Sentence]) -> tuple[Sentence, ...]:
@@ -116,7 +164,7 @@ def supporting(claim: str, sources: Sequence[Sentence]) -> tuple[Sentence, ...]:
 
     Among sources that pass, the one that covers most of the claim wins; ties go to the rank.
     """
-    passing = [s for s in sources if supports(claim, s.text, _context(s))]
+    passing = [s for s in sources if supports(claim, s.text, context(s), phrase(s))]
     if passing:
         return (max(passing, key=lambda s: coverage(claim, s.text)),)
     for i, first in enumerate(sources):
@@ -125,42 +173,70 @@ def supporting(claim: str, sources: Sequence[Sentence]) -> tuple[Sentence, ...]:
                 continue
             left, right = sorted((first, second), key=lambda s: s.start)
             if min(coverage(claim, left.text), coverage(claim, right.text)) >= 0.25 and supports(
-                claim, f"{left.text} {right.text}", _context(left)
+                claim, f"{left.text} {right.text}", context(left)
             ):
                 return (left, right)
     return ()
 
 
-def supports(claim: str, source: str, context: str = "") -> bool:
-    """Whether `source` says what `claim` says, as far as words can tell.
-
-    `context` (title and headings) may supply names and words, as for "It weighs 12 kg" under the
-    heading "Falcon 200". Numbers with their units, names, limiting words and negation must agree.
-    """
-    both = f"{context}. {source}"
-    if not words.content(re.sub(r"\d", "", claim)):
-        return False  # a bare number or marker claims nothing that could be checked
-    if coverage(claim, both) < COVERAGE or coverage(claim, source) < OWN_COVERAGE:
+def _answered(lines: Sequence[_Line], shown: Sequence[Sentence], failed: bool) -> bool:
+    """Whether the claims that are left answer: they say the marked words, where there are any."""
+    kept = [claim for line in lines for claim, support in line.claims if support]
+    if not kept or any(line.step and line.failed for line in lines):
         return False
-    if not set(words.names(claim)) <= {t.removesuffix("'s") for t in words.tokens(both)}:
-        return False
-    if not words.critical(claim) <= words.critical(source):
-        return False
-    if not words.rates(claim) <= words.rates(source) or _drops_limit(claim, source):
-        return False
-    if not _numbers_agree(claim, source, context):
-        return False
-    if any(words.negated(claim) != words.negated(c) for c in _clauses_used(claim, source)):
-        return False
-    return _same_order(claim, source)
+    marked = phrase(shown[0])
+    return not failed or not marked or any(holds(claim, marked) for claim in kept)
 
 
-def coverage(claim: str, source: str) -> float:
-    """Share of the claim's distinct content words and numbers that stand in the source, 0 to 1."""
-    wanted = set(words.content(claim)) | set(words.numbers(claim))
-    if not wanted:
-        return 0.0
-    return len(wanted & (set(words.content(source)) | set(words.numbers(source)))) / len(wanted)
+def _with_quote(lines: Sequence[_Line], fact: Sentence) -> tuple[list[_Line], int]:
+    """`lines` with the fact, verbatim, where the first claim failed; steps are all replaced."""
+    parts = units(fact)
+    steps = [u for u in parts if STEP.match(u.text)]
+    opening = [u for u in parts if u not in steps]
+    made = [_quotation(opening)] if opening else []
+    made += [_quotation([step], step=True) for step in steps]
+    replaced = [i for i, line in enumerate(lines) if line.failed or (line.step and steps)]
+    at = (
+        replaced[0]
+        if replaced
+        else next((i for i, line in enumerate(lines) if line.names), min(1, len(lines)))
+    )
+    before = list(lines[:at])
+    after = [
+        line for line in lines[at:] if line.form or (line.claims and not (line.step and steps))
+    ]
+    cited = {u.start for u in parts}
+    for line in (*before, *after):  # nothing is said twice
+        line.claims = [(c, s) for c, s in line.claims if not s or s[0].start not in cited]
+    return [*before, *made, *after], len(made)
+
+
+def _quotation(spans: Sequence[Sentence], step: bool = False) -> _Line:
+    return _Line(step=step, claims=[(ENUMERATION.sub("", one_line(s.text)), (s,)) for s in spans])
+
+
+def _written(lines: Sequence[_Line]) -> tuple[str, tuple[Citation, ...]]:
+    """The text with its markers, and the citations in the order of their markers."""
+    order: list[Sentence] = []  # cited sources; position + 1 is the marker
+    for line in lines:
+        for _, support in line.claims:
+            order += [source for source in support if source not in order]
+    uris = list(dict.fromkeys(source.uri for source in order))
+    texts: list[str] = []
+    step = 0
+    for line in lines:
+        if line.names:
+            texts += [line.form + line.names.join(uris)] if uris else []
+        elif line.form:
+            texts.append(line.form)
+        elif line.claims:
+            step = step + 1 if line.step else 0
+            said = " ".join(
+                claim + "".join(f" [{order.index(s) + 1}]" for s in support)
+                for claim, support in line.claims
+            )
+            texts.append(f"{step}. {said}" if line.step else said)
+    return "\n".join(texts), tuple(_citation(n, s, s.start, s.end) for n, s in enumerate(order, 1))
 
 
 def state(citation: Citation, document: Document | None) -> Literal["current", "moved", "stale"]:
@@ -176,94 +252,6 @@ def state(citation: Citation, document: Document | None) -> Literal["current", "
     return "moved" if citation.quote in document.text else "stale"
 
 
-def _numbers_agree(claim: str, source: str, context: str) -> bool:
-    known = _with_neighbours(source)
-    named = set(words.numbers(context))
-    for number, unit, _ in _with_neighbours(claim):
-        same = [near for n, _, near in known if n == number]
-        if same:
-            if (
-                unit
-                and unit not in set().union(*same)
-                and any(u for n, u, _ in known if n == number)
-            ):
-                return False  # "20 percent" is not "20 days"
-        elif number not in named or (unit and unit not in set(words.content(context))):
-            return False
-    return True
-
-
-def _drops_limit(claim: str, source: str) -> bool:
-    """Whether the claim repeats a number that its source limits ("at most"), without a limit."""
-    tokens = words.tokens(source)
-    used = set(words.numbers(claim))
-    for i, token in enumerate(tokens):
-        before = tokens[max(0, i - 3) : i]
-        limited = words.LIMITS & set(before) or before[-2:] == ["up", "to"]
-        if limited and used & set(words.numbers(token)):
-            said = words.tokens(claim)
-            return not (words.LIMITS & set(said) or "up" in said)
-    return False
-
-
-def _with_neighbours(text: str) -> list[tuple[str, str, set[str]]]:
-    """Every number of the text with the word that follows it and the words near it, as stems.
-
-    Near ends at the next number: in "the 200 weighs 12 kg" the kilograms belong to 12.
-    """
-    tokens = words.tokens(text)
-    stems = [words.stem(t) for t in tokens]
-    values = [words.numbers(t) for t in tokens]
-    found = []
-    for i, token in enumerate(tokens):
-        after = list(takewhile(lambda j: not values[j], range(i + 1, min(i + 5, len(tokens)))))
-        before = list(takewhile(lambda j: not values[j], range(i - 1, max(i - 4, -1), -1)))
-        follows = stems[i + 1] if i + 1 < len(stems) else ""
-        unit = follows if follows.isalpha() and follows not in words.STOP_WORDS else ""
-        near = {token, *(stems[j] for j in (*before, *after))}
-        found += [(number, unit, near) for number in values[i]]
-    return found
-
-
-def _clauses_used(claim: str, source: str) -> list[str]:
-    """The clauses of the source that the claim draws on: the closest, and any that add to it."""
-    clauses = [c for c in _CLAUSE.split(source) if c and c.strip()]
-    best = max(clauses, key=lambda c: coverage(claim, c), default=source)
-    if coverage(claim, best) < 0.6:
-        return [source]
-    rest = set(words.content(claim)) - set(words.content(best))
-    return [best, *(c for c in clauses if c is not best and rest & set(words.content(c)))]
-
-
-def _same_order(claim: str, source: str) -> bool:
-    """Whether names and numbers that both texts hold come in the same order in both.
-
-    "A supplies B" and "B supplies A" have the same words; a reordering that is harmless falls
-    back to the quote, which costs nothing but style.
-    """
-    marks = words.names(claim) + words.numbers(claim) + words.names(source)
-    position, in_claim = _first_positions(source), _first_positions(claim)
-    shared = sorted(
-        {m for m in marks if m in position and m in in_claim}, key=lambda m: in_claim[m]
-    )
-    return [position[m] for m in shared] == sorted(position[m] for m in shared)
-
-
-def _first_positions(text: str) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for i, token in enumerate(words.tokens(text)):
-        found.setdefault(token.removesuffix("'s"), i)
-    return found
-
-
-def _context(sentence: Sentence) -> str:
-    return " > ".join(dict.fromkeys((sentence.title, *sentence.place.heading)))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _citation(marker: int, span: Sentence, key_start: int, key_end: int) -> Citation:
     return Citation(
         marker=marker,
@@ -276,4 +264,6 @@ def _citation(marker: int, span: Sentence, key_start: int, key_end: int) -> Cita
         title=span.title,
         key_start=key_start,
         key_end=key_end,
+        phrase_start=span.phrase_start,
+        phrase_end=span.phrase_end,
     )

@@ -10,7 +10,7 @@ LAYERS = [
     {"types", "errors", "config", "words"},
     {"sentences", "places", "question", "versions"},
     {"models", "store"},
-    {"quoting", "support"},
+    {"quoting", "support", "claims", "prompting"},
     {"ingest", "retrieve", "evidence", "cite", "calibrate", "follow_up"},
     {"ask", "status"},
     {"workspace"},
