@@ -83,7 +83,7 @@ def ask_stream(
     adapter = system.adapters.get(route.adapter) if route.adapter else None
     count = adapter.sentences if adapter else settings.evidence_sentences
     text = yield from _write(cite.prompt(query, found, count), system, settings, route, clock)
-    verified = cite.verify(text, found, count)
+    verified = cite.verify(text, found, count, adapter.fixed if adapter else ())
     clock.lap("verify")
     if verified.text:
         yield _answer(verified, found, route, clock, _writer(system, route), text)

@@ -49,7 +49,7 @@ def training_bytes(config: Any, rank: int, tokens: int, dtype: str) -> int:
     per_token = 10 * hidden + 5 * wide + 8 * heads * size
     activations = config.num_hidden_layers * tokens * per_token * item
     logits = tokens // 2 * config.vocab_size * (item + 4 + 4)
-    return of_adapter + math.ceil(activations * 1.25) + logits
+    return int(of_adapter + math.ceil(activations * 1.25) + logits)
 
 
 def peak_bytes(device: str) -> int:

@@ -18,7 +18,7 @@ ATTENTION = "ragtune_pack"
 _LOGITS_BYTES = 64 * 2**20  # at most this much of logits at once
 
 
-class LoraLinear(torch.nn.Module):
+class LoraLinear(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
     """A frozen linear layer with its low-rank correction; `on` = False is the plain layer."""
 
     def __init__(
