@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragtune.cli_examples import examples
 from ragtune.console import (
     common,
     fail,
@@ -37,6 +38,7 @@ Everything stays on this machine. Add --json to any command for machines."""
 GROUPS = {
     "Documents": ("init", "add", "sync", "watch", "rm", "docs", "show", "status", "verify"),
     "Questions": ("search", "ask", "chat", "calibrate"),
+    "Tuning": ("examples",),
     "More": ("demo", "weights"),
 }
 
@@ -54,6 +56,9 @@ class _Commands(click.Group):
 @click.version_option(package_name="ragtune")
 def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
+
+
+cli.add_command(examples)
 
 
 @cli.command()

@@ -122,6 +122,11 @@ def offline() -> bool:
     return os.environ.get("RAGTUNE_OFFLINE", "") not in ("", "0")
 
 
+def no_colour() -> bool:
+    """Whether `NO_COLOR` (no-color.org) asks for output without colours."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 def secret(variable: str) -> str | None:
     """The value of an environment variable that holds a key."""
     return os.environ.get(variable) or None

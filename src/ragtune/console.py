@@ -109,6 +109,13 @@ def _seconds(date: str | None, whole_day: bool) -> float | None:
     return moment.timestamp() + (86_399.999 if whole_day and len(date) == 10 else 0.0)
 
 
+def coloured() -> bool:
+    """Whether standard output shows colours: a terminal, and nobody asked for none."""
+    from ragtune import config
+
+    return sys.stdout.isatty() and not config.no_colour()
+
+
 def out(as_json: bool, value: object, lines: list[str]) -> None:
     """Prints one JSON object or the lines."""
     from ragtune import render
