@@ -69,7 +69,7 @@ def write_gguf(base: Base, adapter: Lora, made: Path, kind: MergedType, name: st
 
     def size_of(tensor: Tensor, type_: int) -> int:
         block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(type_)]
-        return math.prod(tensor.shape) // block * int(size)
+        return math.prod(tensor.shape) // int(block) * int(size)
 
     def data(tensor: Tensor, type_: int) -> Any:
         if type_ == tensor.type and tensor.name not in adapter.pairs:
