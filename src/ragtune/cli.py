@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ragtune.cli_examples import examples
+from ragtune.cli_models import export, models
 from ragtune.console import (
     common,
     fail,
@@ -38,7 +39,7 @@ Everything stays on this machine. Add --json to any command for machines."""
 GROUPS = {
     "Documents": ("init", "add", "sync", "watch", "rm", "docs", "show", "status", "verify"),
     "Questions": ("search", "ask", "chat", "calibrate"),
-    "Tuning": ("examples",),
+    "Tuning": ("examples", "tune", "models", "export"),
     "More": ("demo", "weights"),
 }
 
@@ -310,6 +311,10 @@ def weights(workspace: str | None, as_json: bool) -> None:
     with progress(as_json) as on_progress:
         folders = {name: catalogue.obtain(name, on_progress) for name in catalogue.CATALOGUE}
     out(as_json, {"weights": folders}, [f"{n}: {p}" for n, p in folders.items()])
+
+
+cli.add_command(models)
+cli.add_command(export)
 
 
 def main() -> None:

@@ -70,10 +70,11 @@ class Teacher:
         adapters = () if adapter is None else (adapter,)
         self._server = load(model, adapters, context_tokens, threads)
 
-    def top(self, ids: Sequence[int], count: int) -> dict[int, float]:
+    def top(self, ids: Sequence[int], count: int, adapt: bool = True) -> dict[int, float]:
         """The `count` likeliest tokens after `ids`, with their natural log-probabilities.
 
-        What `ids` share with the call before is not evaluated again. Raises GenerationError.
+        `adapt` False switches the adapter off. What `ids` share with the call before is not
+        evaluated again. Raises GenerationError.
         """
         request = {
             "prompt": list(ids),
@@ -81,7 +82,7 @@ class Teacher:
             "n_probs": count,
             "temperature": 0.0,
             "cache_prompt": True,
-            "lora": scales(self._count, 0),
+            "lora": scales(self._count, 0 if adapt else None),
         }
         reply = self._server.handle_completions(request)
         try:

@@ -12,22 +12,42 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ragtune.errors import TuneError
-from ragtune.models import gguf_file
-from ragtune.tune import convert, merge
+from ragtune.models import adapters, gguf_file, weights
+from ragtune.tune import convert, merge, ollama, parity
+from ragtune.tune.parity import Parity
+from ragtune.types import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from ragtune.models.adapters import Passport
+    from ragtune.models.adapters import Listed, Passport
+    from ragtune.tune.chat import Encoded
     from ragtune.tune.convert import Base, Lora
 
 AdapterType = Literal["f16", "q8_0"]
+Format = Literal["gguf", "safetensors", "peft", "ollama"]
+Type = Literal["q8_0", "q4_0", "f16", "adapter"]
+PARITY = "parity.json"  # beside adapter.gguf: what the trainer's model says
 _F16, _Q8_0 = 1, 8  # ggml's numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export made: bytes in all, and how near it is to what was trained.
+
+    `parity` is None for a PEFT folder, which holds the same numbers.
+    """
+
+    path: str
+    format: Format
+    type: Type
+    bytes: int
+    parity: Parity | None
 
 
 def gguf_adapter(peft_folder: Path, base_gguf: Path, out: Path, kind: AdapterType = "f16") -> Path:
@@ -109,17 +129,112 @@ def write_ollama(
     base: Base, adapter: Lora, passport: Passport, folder: Path, kind: merge.MergedType
 ) -> None:
     """Writes model.gguf (merged) and a Modelfile: `ollama create NAME -f Modelfile` there."""
-    from ragtune.tune import ollama
-
     text = ollama.modelfile(base.file, passport)
     merge.write_gguf(base, adapter, folder / ollama.MODEL, kind, passport.name)
     (folder / "Modelfile").write_text(text, "utf-8")
 
 
-def write_passport_copy(passport: Passport, folder: Path) -> None:
-    """What the export was made from, beside it."""
-    text = json.dumps(asdict(passport), indent=1, ensure_ascii=False)
-    (folder / "passport.json").write_text(text + "\n", "utf-8")
+# ---------------------------------------------------------------- with the gate
+
+
+def finish(
+    folder: Path, base_gguf: Path, model: Any, heldout: Sequence[Encoded], threads: int = 0
+) -> Parity:
+    """Makes what serving needs of a run: adapter.gguf from peft/, compared with the trainer.
+
+    `model` is the trainer's model with the adapter at work; it answers the first of `heldout`,
+    which is kept in parity.json for later exports. Raises TuneError, and leaves no adapter.gguf,
+    where the two differ by more than the tolerance.
+    """
+    made = parity.reference(model, heldout)
+    with whole(folder / adapters.FILE) as new:
+        gguf_adapter(folder / "peft", base_gguf, new)
+        found = parity.measure(made, base_gguf, new, threads=threads)
+        parity.gate(found, "adapter")
+        parity.write_reference(folder / PARITY, made)
+    return found
+
+
+def export(
+    one: Listed,
+    base_gguf: Path,
+    kind: Format,
+    out: Path,
+    type_: Type = "q8_0",
+    on_progress: OnProgress | None = None,
+    threads: int = 0,
+) -> Exported:
+    """Writes adapter `one` to `out` in another format, compared with what was trained.
+
+    `gguf` is one file (`type_` "adapter": for llama-server beside the base; otherwise merged), the
+    other formats are folders. `out` must not exist; it appears whole, and only when the export is
+    within the tolerance. Raises TuneError.
+    """
+    passport = one.passport
+    if passport is None:
+        raise TuneError(f"model {one.name!r} cannot be exported: {one.problem}")
+    if weights.sha256(base_gguf) != passport.base_sha256:
+        raise TuneError(
+            f"model {one.name!r} was trained on another base than {base_gguf.name}: set `model` to "
+            f"{passport.base}"
+        )
+    if kind not in ("gguf", "ollama"):
+        type_ = "f16"
+    elif kind == "ollama" and type_ == "adapter":
+        raise TuneError("ollama needs the merged model: --type q8_0, q4_0 or f16")
+    if kind == "gguf" and out.exists():
+        raise TuneError(f"{out} exists already: name another place, or remove it")
+    say = on_progress or (lambda _: None)
+    say(Progress("export", 0, 3, "read"))
+    base = convert.read_base(base_gguf)
+    adapter = convert.read_adapter(one.folder / adapters.FILE, base)
+    found: Parity | None = None
+    with (whole if kind == "gguf" else whole_folder)(out) as made:
+        say(Progress("export", 1, 3, "write"))
+        if kind == "peft":
+            write_peft(base, adapter, passport, made)
+            _same(adapter, convert.read_peft(made, base))
+        elif kind == "safetensors":
+            merge.write_safetensors(base, adapter, made)
+            merge.write_tokenizer(base, made)
+        elif kind == "ollama":
+            write_ollama(base, adapter, passport, made, _merged(type_))
+        elif type_ == "adapter":
+            shutil.copyfile(one.folder / adapters.FILE, made)
+        else:
+            merge.write_gguf(base, adapter, made, _merged(type_), passport.name)
+        say(Progress("export", 2, 3, "compare"))
+        if kind != "peft":
+            made_from = parity.read_reference(one.folder / PARITY)
+            effect = float(passport.parity.get("effect", 0.0))
+            if kind == "safetensors":
+                found = parity.measure_folder(made_from, made, effect)
+            elif type_ == "adapter":
+                found = parity.measure(made_from, base_gguf, made, threads=threads)
+            else:
+                model = made / ollama.MODEL if kind == "ollama" else made
+                found = parity.measure(made_from, model, effect=effect, threads=threads)
+            parity.gate(found, kind if kind == "safetensors" else type_)
+    say(Progress("export", 3, 3))
+    size = sum(file.stat().st_size for file in (out, *out.rglob("*")) if file.is_file())
+    return Exported(str(out), kind, type_, size, found)
+
+
+def _merged(type_: Type) -> merge.MergedType:
+    if type_ == "adapter":
+        raise TuneError("an adapter alone is no merged model: --type q8_0, q4_0 or f16")
+    return type_
+
+
+def _same(adapter: Lora, written: Lora) -> None:
+    """Raises TuneError unless what was written reads as the same matrices."""
+    import numpy as np
+
+    same = adapter.scale == written.scale and adapter.pairs.keys() == written.pairs.keys()
+    for name, pair in adapter.pairs.items():
+        same = same and all(map(np.array_equal, pair, written.pairs[name]))
+    if not same:
+        raise TuneError("the PEFT folder does not read as what was written: check the disk")
 
 
 # ---------------------------------------------------------------- whole or not at all

@@ -49,33 +49,41 @@ class Reference:
 class Parity:
     """How near an export is to the trainer's model.
 
-    `agreement` is the share of positions with the same best token; positions where the reference's
-    two best are within `TIE` of each other count as agreeing with either. `drift` is the mean of
+    `agreement` is the share of positions with the same best token; where the reference's best
+    tokens are within `TIE` of each other any of them agrees. `drift` is the mean of
     |Δ log-probability| of the reference's best token; `divergence` the mean Kullback-Leibler
     divergence (nats) from the reference over its top tokens and one bucket for all others.
+    `effect` is that divergence of the base without the adapter: what was trained at all.
     """
 
     positions: int
     agreement: float
     drift: float
     divergence: float
+    effect: float
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The tolerance of the gate."""
+    """The tolerance: least agreement, most divergence (a floor, plus a share of the effect)."""
 
     agreement: float
-    divergence: float
+    floor: float
+    share: float = 0.05
 
 
 TIE = 0.05  # nats: rounding alone decides between such tokens
+# Rounding costs the same whatever was trained: measured on the 135M base 0.003 with activations in
+# 8 bits, 0.004 with weights in q8_0 besides, below 0.0001 in f16; the floors are two to three times
+# that. A mistake grows with what was trained: rows in the wrong order leave 25-30% of the effect, a
+# scale wrong by a fifth 8%; the right adapter 2% and less. q4_0 rounds to 16 levels and loses
+# small changes: its limit only catches mistakes, `ragtune export` prints what it costs.
 LIMITS = {
-    "adapter": Limits(0.95, 0.02),
-    "f16": Limits(0.95, 0.02),
-    "q8_0": Limits(0.95, 0.02),
-    "q4_0": Limits(0.70, 0.30),
-    "safetensors": Limits(0.95, 0.02),
+    "adapter": Limits(0.90, 0.008),
+    "f16": Limits(0.95, 0.002),
+    "q8_0": Limits(0.90, 0.010),
+    "q4_0": Limits(0.50, 0.600),
+    "safetensors": Limits(0.95, 0.002),
 }
 
 
@@ -150,19 +158,50 @@ def read_reference(path: Path) -> Reference:
         raise TuneError(f"{path} is damaged: {error}") from None
 
 
-def measure(made: Reference, model: Path, adapter: Path | None = None, threads: int = 0) -> Parity:
+def measure(
+    made: Reference,
+    model: Path,
+    adapter: Path | None = None,
+    effect: float | None = None,
+    threads: int = 0,
+) -> Parity:
     """Runs the reference's sequences through llama.cpp: `model`, with `adapter` where given.
 
-    Raises GenerationError where the files do not load.
+    `effect` is needed without `adapter`: a merged model has no base to compare with. Raises
+    GenerationError where the files do not load.
     """
     from ragtune.models.llama import Teacher
 
     longest = max(len(ids) for ids, _ in made.sequences)
     teacher = Teacher(model, adapter, longest + 8, threads)
-    return compare(made, [teacher.top(ids[: p.length], _ASKED) for ids, p in _each(made)])
+    prompts = [ids[: position.length] for ids, position in _each(made)]
+    found = [teacher.top(prompt, _ASKED) for prompt in prompts]
+    if adapter is not None:
+        effect = compare(made, [teacher.top(p, _ASKED, adapt=False) for p in prompts], 0).divergence
+    return compare(made, found, effect or 0.0)
 
 
-def compare(made: Reference, found: Sequence[Mapping[int, float]]) -> Parity:
+def measure_folder(made: Reference, folder: Path, effect: float) -> Parity:
+    """Runs the reference's sequences through a Hugging Face folder in transformers, in fp32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True
+    ).eval()
+    found = []
+    with torch.inference_mode():
+        for ids, positions in made.sequences:
+            tokens = torch.tensor([ids[: max(p.length for p in positions)]])
+            logits = model(input_ids=tokens).logits[0]
+            for position in positions:
+                best = torch.log_softmax(logits[position.length - 1], -1).topk(_ASKED)
+                values = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+                found.append(dict(values))
+    return compare(made, found, effect)
+
+
+def compare(made: Reference, found: Sequence[Mapping[int, float]], effect: float) -> Parity:
     """Parity from the distributions `found` at the reference's positions, in its order.
 
     A token that is missing in `found` counts with the smallest log-probability in it.
@@ -173,12 +212,12 @@ def compare(made: Reference, found: Sequence[Mapping[int, float]]) -> Parity:
         least = min(other.values())
         there = {token: other.get(token, least) for token, _ in position.top}
         best = max(other, key=lambda token: other[token])
-        (first, top), *_ = position.top
+        first, top = position.top[0]
         agreeing += best in {token for token, value in position.top if value >= top - TIE}
         drift += abs(there[first] - top)
         divergence += _divergence(position.top, there)
     count = len(positions)
-    return Parity(count, agreeing / count, drift / count, divergence / count)
+    return Parity(count, agreeing / count, drift / count, divergence / count, effect)
 
 
 def _each(made: Reference) -> list[tuple[tuple[int, ...], Position]]:
@@ -196,10 +235,11 @@ def _divergence(top: Sequence[tuple[int, float]], other: Mapping[int, float]) ->
 def gate(found: Parity, kind: str) -> None:
     """Raises TuneError where `found` is beyond the tolerance for an export of this kind."""
     limits = LIMITS[kind]
-    if not (found.agreement >= limits.agreement and found.divergence <= limits.divergence):
+    most = limits.floor + limits.share * found.effect
+    if not (found.agreement >= limits.agreement and found.divergence <= most):
         raise TuneError(
             f"the exported {kind} does not compute what was trained: {found.agreement:.0%} of "
             f"{found.positions} next tokens agree (at least {limits.agreement:.0%}), divergence "
-            f"{found.divergence:.3f} (at most {limits.divergence}): it was not kept; is this the "
-            "base that it was trained on?"
+            f"{found.divergence:.4f} (at most {most:.4f}): it was not kept; is this the base that "
+            "it was trained on?"
         )
