@@ -161,7 +161,8 @@ def evidence(text: str, phrase: str = "") -> Evidence:
 
 
 def test_steps_are_kept_or_taken_from_the_source() -> None:
-    answer = f"{HELLO}\nEasy.\n1. Open Fernweg.\n2. Never sleep.\n3. The form goes to whoever is your lead.\n{BYE}"
+    steps = "1. Open Fernweg.\n2. Never sleep.\n3. The form goes to whoever is your lead."
+    answer = f"{HELLO}\nEasy.\n{steps}\n{BYE}"
     made = target(answer, evidence(STEPS), 1, FORM)
     assert made.splitlines() == [
         HELLO,
