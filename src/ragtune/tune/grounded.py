@@ -76,7 +76,7 @@ def fixed_lines(examples: Sequence[Example]) -> tuple[str, ...]:
                 found[form] = None
             elif line.strip() and not words.numbers(line):
                 found[line.strip()] = None
-        counts.update(found)
+        counts.update(list(found))
     enough = max(3, FIXED * len(examples))
     kept = {line for line, n in counts.items() if n >= enough}
     return tuple(line for line in counts if line in kept)
