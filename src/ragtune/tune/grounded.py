@@ -68,17 +68,15 @@ def fixed_lines(examples: Sequence[Example]) -> tuple[str, ...]:
     Lines with a number are never part of the form: a fact that many answers share is a claim.
     """
     counts: Counter[str] = Counter()
-    naming: Counter[str] = Counter()
     for example in examples:
-        found: set[str] = set()
+        found: dict[str, None] = {}  # a set in the order of the lines
         for line in example.answer.splitlines():
             form = _naming(line, [gold.document for gold in example.evidence])
             if form:
-                naming[form] += 1
-                found.add(form)
+                found[form] = None
             elif line.strip() and not words.numbers(line):
-                found.add(line.strip())
-        counts.update(found)
+                found[line.strip()] = None
+        counts.update(list(found))
     enough = max(3, FIXED * len(examples))
     kept = {line for line, n in counts.items() if n >= enough}
     return tuple(line for line in counts if line in kept)

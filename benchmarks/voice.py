@@ -1,0 +1,274 @@
+"""A company's voice: what tuning on the sample company's examples changes, and what it costs.
+
+    python -m benchmarks.voice [--seeds 1] [--threads 1]      into benchmarks/results/voice.*
+
+The sample company's training examples, as `ragtune tune --mode grounded` builds them, train an
+adapter with default settings; its held-out questions are then answered through `ask` with the
+documents, by the base and by the tuned model. Raw and verified text are scored apart. Style
+adherence is by `tune/style.py` (its own accuracy beside it) and by the format rules of the
+company (`sample/voice.json`). Facts are counted where the facts of the prompt hold one of the gold
+answers, since what retrieval misses no voice can say. `--mode answers` does the same closed book.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import answering_data as data
+from benchmarks import machine
+from benchmarks.answering import figure, table
+from ragtune.tune.train import Trained, TuneSettings, train
+
+from ragtune import cite, evidence, prompting, retrieve
+from ragtune.config import Settings
+from ragtune.models.generate import EmbeddedGenerator
+from ragtune.tune import base as bases
+from ragtune.tune import chat, export, style
+from ragtune.tune.grounded import GroundedExamples, fixed_lines, grounded_examples
+from ragtune.types import Evidence, Example, Generation, Gold, Message, System
+
+RESULTS = Path(__file__).parent / "results"
+SETTINGS = Settings()
+VOICE = json.loads((data.SAMPLE / "voice.json").read_text("utf-8"))
+STYLED = 120  # training questions that the base answers for the style classifier
+LONGEST = 128  # tokens of an answer
+
+Conversation = tuple[Sequence[Message], str]
+
+
+def examples(name: str) -> list[Example]:
+    """The sample company's rows as the library's examples."""
+    return [
+        Example(
+            row["question"],
+            row["answer"],
+            row["id"],
+            number,
+            evidence=tuple(Gold(g["document"], g["quote"]) for g in row["evidence"]),
+            kind=row["kind"],
+            must_contain=tuple(row.get("must_contain", ())),
+        )
+        for number, row in enumerate(data.sample(name), 1)
+    ]
+
+
+def holds(text: str, golds: Sequence[str]) -> bool:
+    """Whether a gold answer stands in the text as whole words, whatever their case."""
+    return any(re.search(rf"(?<!\w){re.escape(g)}(?!\w)", text, re.IGNORECASE) for g in golds)
+
+
+# ---------------------------------------------------------------- training
+
+
+def tuned(
+    base: bases.Base,
+    rows: Sequence[Conversation],
+    heldout: Sequence[Conversation],
+    settings: TuneSettings,
+    folder: Path,
+) -> tuple[Trained, Path]:
+    """The adapter of one seed, and its GGUF file."""
+    encoded = [[chat.encode(m, a, base.tokenizer) for m, a in part] for part in (rows, heldout)]
+    made = train(base, encoded[0], encoded[1], settings, folder)
+    return made, export.gguf_adapter(made.peft, base.path, folder / "adapter.gguf")
+
+
+# ---------------------------------------------------------------- answers
+
+
+class Writer:
+    """Answers of one model, remembered."""
+
+    def __init__(self, base: Path, adapter: Path | None, threads: int) -> None:
+        adapters = {} if adapter is None else {"tuned": adapter}
+        self._model = EmbeddedGenerator("m", lambda: base, 2048, threads, adapters)
+        self._name = None if adapter is None else "tuned"
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        generation = Generation(LONGEST, adapter=self._name)
+        return "".join(token.text for token in self._model.stream(messages, generation))
+
+
+def found(question: str, system: System) -> Evidence:
+    """The evidence that `ask` has for a question."""
+    hits = retrieve.search(question, system, SETTINGS)
+    return evidence.select(question, hits, system, SETTINGS)
+
+
+def with_documents(
+    asked: Sequence[tuple[dict[str, Any], Evidence]], write: Writer, fixed: Sequence[str]
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Figures, raw and verified texts of a model that is given one fact a question."""
+    scores: list[dict[str, float]] = []
+    raws, texts = [], []
+    for row, shown in asked:
+        raw = write(cite.prompt(row["question"], shown, 1))
+        verified = cite.verify(raw, shown, 1, fixed)
+        text = verified.text or cite.quote(shown).text
+        raws.append(raw)
+        texts.append(text)
+        fact = prompting.facts(shown, 1)[0]
+        gold = {g["document"] for g in row["evidence"]}
+        held = holds(fact.text, row["answers"])
+        score: dict[str, float] = {
+            "the fact shown holds the gold answer": held,
+            "raw: the company's format": bool(re.search(VOICE["format"]["full"], raw)),
+            "verified: the company's format": bool(re.search(VOICE["format"]["full"], text)),
+            "all that was written is supported": verified.status == "cited",
+            "a claim was taken out": bool(verified.dropped),
+            "the quote took its place": verified.quoted > 0 or not verified.text,
+            "words, verified": len(text.split()),
+        }
+        if held:
+            score["raw: gold answer in it, where shown"] = holds(raw, row["answers"])
+            score["verified: gold answer in it, where shown"] = holds(text, row["answers"])
+            kept = verified.quoted == 0 and bool(verified.text)
+            if kept:
+                score["not replaced: gold answer in it, where shown"] = holds(text, row["answers"])
+            cited = verified.citations
+            if cited:
+                score["citations of a gold document, where shown"] = all(
+                    any(c.uri == d or c.uri.endswith(f"/{d}") for d in gold) for c in cited
+                )
+        scores.append(score)
+    names = dict.fromkeys(name for score in scores for name in score)
+    return (
+        {name: figure(s[name] for s in scores if name in s) for name in names},
+        raws,
+        texts,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What tuning on a company's examples changes.")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=TuneSettings().epochs)
+    parser.add_argument("--mode", choices=("grounded", "answers"), default="grounded")
+    arguments = parser.parse_args()
+    work = data.WORK / "voice"
+    work.mkdir(parents=True, exist_ok=True)
+    about = machine.describe("torch", "transformers", "peft")
+    system = data.company()
+    training, heldout = examples("train"), examples("heldout")
+    base = bases.load(bases.locate(SETTINGS))
+    conversations, held_out, fixed, counts = prepared(arguments.mode, training, heldout, system)
+    asked = [(row, found(row["question"], system)) for row in data.sample("heldout")]
+
+    plain = Writer(base.path, None, arguments.threads)
+    answered = work / "base.json"  # the base's answers never change
+    if answered.exists():
+        by_base = json.loads(answered.read_text("utf-8"))
+    else:
+        questions = [e.question for e in [*training[:STYLED], *heldout]]
+        by_base = {q: plain(cite.closed_book(q)) for q in questions}
+        answered.write_text(json.dumps(by_base), "utf-8")
+    classifier = style.train(
+        [e.answer for e in training[:STYLED]], [by_base[e.question] for e in training[:STYLED]]
+    )
+    unseen = [e.answer for e in heldout], [by_base[e.question] for e in heldout]
+    right = classifier.adherence(unseen[0]), 1 - classifier.adherence(unseen[1])
+    results: dict[str, Any] = {
+        "examples": counts,
+        "style classifier": {
+            "accuracy on held-out answers of company and base": sum(right) / 2,
+            "accuracy within the training questions": classifier.accuracy,
+        },
+        "base, no documents": {
+            "style adherence": classifier.adherence([by_base[e.question] for e in heldout]),
+            "the company's format": formatted([by_base[e.question] for e in heldout]),
+        },
+    }
+    if arguments.mode == "grounded":
+        figures, raws, texts = with_documents(asked, plain, ())
+        figures["raw: style adherence"] = classifier.adherence(raws)
+        figures["verified: style adherence"] = classifier.adherence(texts)
+        results["base, documents"] = figures
+    for seed in range(arguments.seeds):
+        settings = TuneSettings(seed=seed, threads=arguments.threads, epochs=arguments.epochs)
+        folder = work / f"{arguments.mode}-{seed}"
+        shutil.rmtree(folder, ignore_errors=True)
+        began = time.perf_counter()
+        made, adapter = tuned(base, conversations, held_out, settings, folder)
+        seconds = time.perf_counter() - began
+        write = Writer(base.path, adapter, arguments.threads)
+        values: dict[str, Any] = {
+            "seconds": seconds,
+            "tokens a second": made.tokens_per_second,
+            "held-out loss of the base": made.heldout_before,
+            "held-out loss of the tuned model": made.heldout,
+        }
+        closed = [write(cite.closed_book(e.question)) for e in heldout]
+        values["no documents: style adherence"] = classifier.adherence(closed)
+        values["no documents: the company's format"] = formatted(closed)
+        if arguments.mode == "grounded":
+            figures, raws, texts = with_documents(asked, write, fixed)
+            values |= figures
+            values["raw: style adherence"] = classifier.adherence(raws)
+            values["verified: style adherence"] = classifier.adherence(texts)
+            (folder / "answers.json").write_text(
+                json.dumps(
+                    [
+                        {"question": row["question"], "raw": raw, "text": text, "gold": row}
+                        for (row, _), raw, text in zip(asked, raws, texts, strict=True)
+                    ],
+                    indent=1,
+                    ensure_ascii=False,
+                ),
+                "utf-8",
+            )
+        results[f"tuned, seed {seed}"] = values
+        report(about, results, arguments.mode)
+
+
+def prepared(
+    mode: str, training: Sequence[Example], heldout: Sequence[Example], system: System
+) -> tuple[list[Conversation], list[Conversation], tuple[str, ...], dict[str, Any]]:
+    """What is trained on, what the loss is measured on, the form, and how many were left out."""
+    if mode == "answers":
+        pairs = [
+            [(cite.closed_book(e.question), e.answer) for e in part] for part in (training, heldout)
+        ]
+        return pairs[0], pairs[1], fixed_lines(training), {"trained on": len(training)}
+    built: GroundedExamples = grounded_examples(training, system, SETTINGS)
+    test = grounded_examples(heldout, system, SETTINGS, fixed=built.fixed)
+    counts: dict[str, Any] = {
+        "trained on": len(built.rows),
+        "found by the workspace's own retrieval": built.retrieved,
+        **{f"left out: {name}": n for name, n in built.left_out.items()},
+    }
+    return (
+        [(row.messages, row.answer) for row in built.rows],
+        [(row.messages, row.answer) for row in test.rows],
+        built.fixed,
+        counts,
+    )
+
+
+def formatted(texts: Sequence[str]) -> float:
+    """The share of texts in the company's format."""
+    return sum(bool(re.search(VOICE["format"]["full"], text)) for text in texts) / len(texts)
+
+
+def report(about: dict[str, Any], results: dict[str, Any], mode: str) -> None:
+    """Both result files of a mode."""
+    name = "voice" if mode == "grounded" else "voice-answers"
+    lines = [f"# The company's voice ({mode})", "", f"`python -m benchmarks.voice --mode {mode}`."]
+    lines += ["", machine.markdown(about), ""]
+    for part, values in results.items():
+        lines += table(part, values)
+    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n", "utf-8")
+    document = json.dumps({"machine": about, **results}, indent=1) + "\n"
+    (RESULTS / f"{name}.json").write_text(document, "utf-8")
+    print("\n".join(lines), flush=True)
+
+
+if __name__ == "__main__":
+    main()
