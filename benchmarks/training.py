@@ -143,9 +143,12 @@ def run_trl(
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=LoraConfig(
-            r=RANK, lora_alpha=int(ALPHA), lora_dropout=0.0, target_modules=list(lora.LAYERS),
+            r=RANK,
+            lora_alpha=int(ALPHA),
+            lora_dropout=0.0,
+            target_modules=list(lora.LAYERS),
             task_type="CAUSAL_LM",
-        ),  # fmt: skip
+        ),
     )
     cpu, wall = time.process_time(), time.perf_counter()
     trainer.train()

@@ -21,7 +21,7 @@ _ENDS = (
     "<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>",
     "</s>", "<EOT>", "<|return|>", "<|call|>", "[EOT]", "<|end_of_text|>", "<turn|>",
 )  # fmt: skip
-_PROBE = (Message("system", "s"), Message("user", "u"))
+_PROBE = (Message("user", "u"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,12 @@ def template_sha256(tokenizer: Any) -> str:
     return hashlib.sha256(_template(tokenizer).encode()).hexdigest()
 
 
-def check(tokenizer: Any) -> None:
-    """Raises TuneError where this tokenizer's template cannot be trained with, before all work."""
-    encode(_PROBE, "a", tokenizer)
+def end_of_turn(tokenizer: Any) -> int:
+    """The token that ends an answer in this base's template.
+
+    Raises TuneError where the template cannot be trained with: ask before all work.
+    """
+    return encode(_PROBE, "a", tokenizer).ids[-1]
 
 
 def encode(

@@ -5,6 +5,8 @@ The one module of `tune` with torch at its top; others import it inside function
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -114,17 +116,27 @@ def attend(
 AttentionInterface.register(ATTENTION, attend)
 
 
+@contextlib.contextmanager
+def _attention(model: Any, name: str) -> Iterator[None]:
+    before = model.config._attn_implementation
+    model.config._attn_implementation = name
+    try:
+        yield
+    finally:
+        model.config._attn_implementation = before
+
+
 def logits(model: Any, pack: Pack) -> torch.Tensor:
     """Logits from which the trained tokens of `pack` are predicted, (targets, vocabulary)."""
     device = next(model.parameters()).device
-    model.config._attn_implementation = ATTENTION
-    out = model(
-        input_ids=torch.tensor([pack.ids], device=device),
-        position_ids=torch.tensor([pack.positions], device=device),
-        use_cache=False,
-        logits_to_keep=torch.tensor(pack.sources, device=device),
-        pack=pack,
-    )
+    with _attention(model, ATTENTION):
+        out = model(
+            input_ids=torch.tensor([pack.ids], device=device),
+            position_ids=torch.tensor([pack.positions], device=device),
+            use_cache=False,
+            logits_to_keep=torch.tensor(pack.sources, device=device),
+            pack=pack,
+        )
     found: torch.Tensor = out.logits[0]
     return found
 
@@ -144,3 +156,27 @@ def divergence(model: Any, pack: Pack) -> torch.Tensor:
         before = functional.log_softmax(logits(model, pack).float(), dim=-1)
     after = functional.log_softmax(logits(model, pack).float(), dim=-1)
     return functional.kl_div(after, before, reduction="batchmean", log_target=True)
+
+
+def greedy(
+    model: Any, prompts: Sequence[Sequence[int]], most: int, end: int, pad: int
+) -> list[list[int]]:
+    """Greedy continuations of at most `most` tokens, without the end-of-turn token `end`."""
+    device = next(model.parameters()).device
+    longest = max(map(len, prompts))
+    gaps = [longest - len(prompt) for prompt in prompts]
+    rows = [[pad] * gap + list(prompt) for gap, prompt in zip(gaps, prompts, strict=True)]
+    seen = [[0] * gap + [1] * (longest - gap) for gap in gaps]
+    made = model.generate(
+        torch.tensor(rows, device=device),
+        attention_mask=torch.tensor(seen, device=device),
+        max_new_tokens=most,
+        do_sample=False,
+        use_cache=True,
+        eos_token_id=end,
+        pad_token_id=pad,
+    )
+    replies = []
+    for row in made[:, longest:].tolist():
+        replies.append(row[: row.index(end)] if end in row else row)
+    return replies

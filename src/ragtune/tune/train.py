@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ragtune.errors import TuneError
-from ragtune.tune import lora, memory, pack
+from ragtune.tune import chat, lora, memory, pack
 from ragtune.tune.base import Base, Device, Dtype
 from ragtune.tune.chat import Encoded
 from ragtune.types import OnProgress, Progress
@@ -172,11 +172,11 @@ def check(
         raise TuneError("kl needs general examples: set kl = 0 or give some")
     if min(settings.rank, settings.epochs, settings.batch) < 1 or settings.learning_rate <= 0:
         raise TuneError("rank, epochs, batch and learning_rate must be above zero")
-    ends = set(base.tokenizer.all_special_ids) | set(base.tokenizer.added_tokens_decoder)
+    end = chat.end_of_turn(base.tokenizer)
     for number, example in enumerate([*train, *heldout, *general], start=1):
         if not any(example.trained[1:]):
             raise TuneError(f"example {number} has no trained token: its answer is empty")
-        if not example.trained[-1] or example.ids[-1] not in ends:
+        if not example.trained[-1] or example.ids[-1] != end:
             raise TuneError(
                 f"example {number} does not end with a trained end-of-turn token: the tuned model "
                 "would never stop"
