@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragtune.console import coloured, common, out, progress
+from ragtune.console import coloured, common, open_workspace, out, progress
 from ragtune.errors import ConfigError, RagtuneError, TuneError, WorkspaceError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
@@ -89,6 +89,57 @@ def check(
     out(as_json, value, _lines(file, found, report, views, why_not))
     if not report.ok:
         raise SystemExit(1)
+
+
+@examples.command()
+@click.argument("file", type=click.Path(path_type=Path), default="drafts.jsonl")
+@click.option("--from-docs", is_flag=True, help="From the indexed documents (the default).")
+@click.option(
+    "--count",
+    default=100,
+    type=click.IntRange(1, 100_000),
+    help="How many drafts the file shall hold; default: 100.",
+)
+@click.option("--rules-only", is_flag=True, help="Only what the rules turn round; no generator.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of ragtune.toml for this call, as generator=openai.",
+)
+@common
+def build(
+    file: Path, from_docs: bool, count: int, rules_only: bool, changes: tuple[str, ...],
+    workspace: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Draft questions with answers and evidence from the documents, for a person to review.
+
+    A draft is kept only if its evidence stands in the document, supports the answer, and is what
+    the question finds. A run that was stopped goes on where it stopped.
+    """
+    from ragtune import render
+    from ragtune.tune.build import build as draft
+
+    with open_workspace(workspace, changes) as opened, progress(as_json) as on_progress:
+        opened.refresh()
+        found = (opened.store.get(i.uri) for i in opened.documents() if i.state == "indexed")
+        documents = [document for document in found if document is not None]
+        report = draft(
+            documents, opened.system, opened.settings, file, count, on_progress, not rules_only
+        )
+    misses = report.kinds.get("unanswerable", 0)
+    facts = report.kept - misses
+    share = facts / report.tried if report.tried else 0.0
+    lines = [
+        f"{facts:,} drafts kept of {report.tried:,} sentences tried ({share:.0%}) and {misses:,} "
+        f"questions without an answer, in {report.seconds:.0f} s",
+        f"{render.safe(report.file)} holds {report.already + report.kept:,} drafts. Left out:",
+        *(f"  {why}: {n:,}" for why, n in report.rejected.items()),
+        'Read them, correct them, set "reviewed": true or delete the row; then:',
+        f"  ragtune examples check {render.safe(report.file)}",
+    ]
+    out(as_json, report, lines)
 
 
 def _columns(pairs: Sequence[str]) -> dict[str, str]:

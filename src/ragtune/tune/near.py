@@ -22,6 +22,7 @@ SHINGLE = 4  # characters
 BANDS, ROWS = 16, 4  # a pair of similarity .7 meets in a bucket with 99%, one of .3 with 12%
 SIMILAR = 0.7  # Jaccard from which on two texts are near-duplicates
 SLACK = 0.2  # 3.5 standard deviations of the estimate from BANDS * ROWS minima
+WORDS = 0.65  # Jaccard of the content words: "the pump" and "the lamp" share most characters
 COMPARED = 4  # texts of a bucket that each text is compared with
 LONGEST = 2_000  # characters of a text that are looked at
 
@@ -32,8 +33,8 @@ def pairs(
     """Near-duplicate pairs `(i, j, similarity)`, i < j; or, with `others`, i of texts, j of others.
 
     Of a large group of duplicates not all pairs are given, but each member stands in one. Texts
-    whose numbers or codes differ ("K09", "K10") are no duplicates, however alike. Compared are
-    words in lower case without punctuation.
+    whose numbers or codes differ ("K09", "K10") are no duplicates, however alike, nor those with
+    other content words. Compared are words in lower case without punctuation.
     """
     both = [*texts, *(others or ())]
     plain = [" ".join(words.tokens(text[:LONGEST])) for text in both]
@@ -46,7 +47,11 @@ def pairs(
             if k not in codes:
                 codes[k], shingles[k] = _codes(plain[k]), _shingles(plain[k])
         a, b = shingles[i], shingles[j]
-        if codes[i] == codes[j] and (share := len(a & b) / len(a | b)) >= similar:
+        share = len(a & b) / len(a | b)
+        if share < similar or codes[i] != codes[j]:
+            continue
+        one, other = set(words.content(plain[i])), set(words.content(plain[j]))
+        if len(one & other) >= WORDS * len(one | other):
             found.append((i, j - (split if others is not None else 0), share))
     return sorted(found)
 

@@ -56,7 +56,7 @@ def _digits(text: str) -> list[int]:
 def _luhn(match: re.Match[str]) -> bool:
     """The check sum of payment cards (ISO/IEC 7812-1), 13 to 19 digits of a known issuer."""
     digits = _digits(match.group())
-    if not 13 <= len(digits) <= 19 or len(set(digits)) < 3 or digits[0] not in (2, 3, 4, 5, 6):
+    if not 13 <= len(digits) <= 19 or len(set(digits)) < 2 or digits[0] not in (2, 3, 4, 5, 6):
         return False
     doubled = [d if i % 2 == 0 else (2 * d - 9 if d > 4 else 2 * d)
                for i, d in enumerate(reversed(digits))]  # fmt: skip
