@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # brings several GB of CUDA): make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
-.PHONY: setup tune-setup demo test lint types unit integration wheel picture sample clean
+.PHONY: setup tune-setup demo test lint types unit integration wheel picture sample grounded-adapter clean
 
 setup: $(VENV)/.installed
 	@$(BIN)/ragtune weights
@@ -50,6 +50,10 @@ wheel: setup
 
 sample: setup  ## makes the sample company's office files again
 	$(BIN)/python scripts/make_sample.py
+
+# On two cores about 20 minutes; reads SQuAD from the folder that RAGTUNE_BENCH names.
+grounded-adapter: tune-setup  ## makes src/ragtune/data/grounded again
+	$(BIN)/python -m benchmarks.grounded --train
 
 picture: setup  ## makes the picture of the demo in the README
 	$(BIN)/python scripts/demo_picture.py

@@ -118,6 +118,11 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
     return Verified(text if citations else "", citations, status, tuple(dropped), quoted)
 
 
+def unsourced(written: str, fixed: Sequence[str] = ()) -> str:
+    """What a model wrote without documents, less the lines that name some as its source."""
+    return "\n".join(line for line in written.splitlines() if not _read(line, (), fixed).names)
+
+
 def _read(raw: str, sources: Sequence[Sentence], fixed: Sequence[str]) -> _Line:
     """The line as a part of the company's form, or an empty one for claims."""
     line = raw.strip()

@@ -186,3 +186,9 @@ def test_citations_carry_the_phrase() -> None:
     assert HOTEL[citation.phrase_start : citation.phrase_end] == "115 EUR a night"
     plain = replace(evidence(), sentences=(sentence(HOTEL),))
     assert cite.verify(HOTEL, plain, 1).citations[0].phrase_end == 0
+
+
+def test_without_documents_none_is_named_as_a_source() -> None:
+    text = f"{HELLO}\n30 days.\n{SHELF} nothing yet\nSource: hr/leave.docx\n{BYE}"
+    assert cite.unsourced(text, FIXED) == f"{HELLO}\n30 days.\n{BYE}"
+    assert cite.unsourced("Note: it is free.") == "Note: it is free."
