@@ -3,7 +3,7 @@
     documents ─▶ telling sentences, evenly ─▶ question and short answer ─▶ verified ─▶ appended
 
 A draft is kept only if its evidence stands in the document word for word, supports the answer
-(`cite.supports`), and is what this workspace's own search and evidence give first for the
+(`claims.supports`), and is what this workspace's own search and evidence give first for the
 question: if another sentence answers it better, or none is found, it goes. Every kept draft is
 written at once; a run that was killed goes on where it stopped.
 """
@@ -22,7 +22,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ragtune import cite, evidence, retrieve, words
+from ragtune import cite, claims, evidence, retrieve, words
+from ragtune import question as asked_for
 from ragtune.config import Settings
 from ragtune.errors import TuneError
 from ragtune.places import place
@@ -51,6 +52,12 @@ class BuildReport:
     by: Mapping[str, int]
     kinds: Mapping[str, int]
     seconds: float
+
+
+# Stems that a question brings along: "how long does it take", "what is the maximum amount".
+_GENERIC = frozenset(words.stem(w) for w in (
+    "long much many often far high take last cost time date day amount number maximum minimum "
+    "happen need person").split())  # fmt: skip
 
 
 class _Rejected(Exception):  # noqa: N818 - a reason, not an error
@@ -205,7 +212,7 @@ def _draft(
     reason = "no rule turns it into a question"
     for draft in _drafts(candidate, system, use_model):
         if draft is None:
-            reason = "the generator gave no question and answer"
+            reason = "nothing in it to ask for, or no question written"
             continue
         problem = fault(draft, candidate, asked) or _found(draft, candidate, system, settings)
         if problem is None:
@@ -235,7 +242,13 @@ def fault(draft: Draft, candidate: Candidate, asked: Sequence[str]) -> str | Non
     said, known = set(words.content(draft.question)), set(words.content(f"{about} {text}"))
     if len(said) < 2 or not draft.question.endswith("?"):
         return "no real question"
-    if len(said & known) < 0.5 * len(said):
+    source = set(words.content(text))
+    least: float = 2
+    if draft.by != "rule":  # a rule changes no meaning; a small model asks about half a sentence
+        source -= set(words.content(draft.answer))
+        least = max(2, 0.4 * len(source))
+    asking = said - _GENERIC
+    if len(asking & known) < 0.75 * len(asking) or len(said & source) < min(least, len(source)):
         return "the question asks about something else"
     if not set(words.numbers(draft.question)) <= set(words.numbers(f"{about} {text}")):
         return "the question holds a number that the evidence does not"
@@ -247,8 +260,10 @@ def fault(draft: Draft, candidate: Candidate, asked: Sequence[str]) -> str | Non
         return "the question gives the answer away"
     flat = " ".join(words.tokens(text))
     verbatim = f" {' '.join(words.tokens(draft.answer))} " in f" {flat} "
-    if not verbatim and not cite.supports(draft.answer, text, about):
+    if not verbatim and not claims.supports(draft.answer, text, about):
         return "the evidence does not support the answer"
+    if asked_for.Wanted(draft.question)(f"it is {draft.answer}") is False:
+        return "the answer is not of the kind that is asked for"
     if re.match(r"how (?:many|much|long|often|far|old|high)\b", draft.question, re.I) and not (
         words.numbers(draft.answer) or re.search(r"\b(?:one|once|twice|every|half)\b", draft.answer)
     ):
