@@ -299,7 +299,11 @@ _NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w’-]+(?: [A-Z][\w’-]+){0,2}")
 def target(text: str) -> str | None:
     """The words of a sentence that a question could ask for: an amount, a date, else a name."""
     flat = " ".join(text.split())
-    found = [m.group().strip(" .,") for m in _TARGET.finditer(flat)]
+    found = [
+        m.group().strip(" .,") for m in _TARGET.finditer(flat)
+        if not re.search(r"(?:\bbetween|\band|\bto|\bor|[-–/]) ?$", flat[: m.start()])
+        and not re.match(r" ?(?:and|to|or|[-–/]) ?\d", flat[m.end() :])  # half of a range
+    ]  # fmt: skip
     amounts = [
         t for t in found
         if (not t[-1].isdigit() or ":" in t or len(t.split()) > 1)
