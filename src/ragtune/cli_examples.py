@@ -100,7 +100,12 @@ def check(
     type=click.IntRange(1, 100_000),
     help="How many drafts the file shall hold; default: 100.",
 )
-@click.option("--rules-only", is_flag=True, help="Only what the rules turn round; no generator.")
+@click.option(
+    "--ask-model/--rules-only",
+    "ask_model",
+    default=None,
+    help="Let the generator ask too; default: unless it is the shipped 135M.",
+)
 @click.option(
     "--set",
     "changes",
@@ -110,7 +115,7 @@ def check(
 )
 @common
 def build(
-    file: Path, from_docs: bool, count: int, rules_only: bool, changes: tuple[str, ...],
+    file: Path, from_docs: bool, count: int, ask_model: bool | None, changes: tuple[str, ...],
     workspace: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Draft questions with answers and evidence from the documents, for a person to review.
@@ -126,7 +131,7 @@ def build(
         found = (opened.store.get(i.uri) for i in opened.documents() if i.state == "indexed")
         documents = [document for document in found if document is not None]
         report = draft(
-            documents, opened.system, opened.settings, file, count, on_progress, not rules_only
+            documents, opened.system, opened.settings, file, count, on_progress, ask_model
         )
     misses = report.kinds.get("unanswerable", 0)
     facts = report.kept - misses
@@ -206,10 +211,9 @@ def _encoded(
 
 def _messages(example: Example) -> list[Any]:
     """The messages that serving renders for this question without documents."""
-    from ragtune import cite
+    from ragtune import prompting
 
-    first, *rest = cite.closed_book(example.question)
-    return [first, *example.history, *rest]
+    return prompting.closed_book(example.question, example.history)
 
 
 # ---------------------------------------------------------------- lines for people

@@ -3,7 +3,7 @@
     documents ─▶ telling sentences, evenly ─▶ question and short answer ─▶ verified ─▶ appended
 
 A draft is kept only if its evidence stands in the document word for word, supports the answer
-(`cite.supports`), and is what this workspace's own search and evidence give first for the
+(`claims.supports`), and is what this workspace's own search and evidence give first for the
 question: if another sentence answers it better, or none is found, it goes. Every kept draft is
 written at once; a run that was killed goes on where it stopped.
 """
@@ -22,7 +22,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ragtune import cite, evidence, retrieve, words
+from ragtune import cite, claims, evidence, retrieve, words
+from ragtune import question as asked_for
 from ragtune.config import Settings
 from ragtune.errors import TuneError
 from ragtune.places import place
@@ -53,6 +54,12 @@ class BuildReport:
     seconds: float
 
 
+# Stems that a question brings along: "how long does it take", "what is the maximum amount".
+_GENERIC = frozenset(words.stem(w) for w in (
+    "long much many often far high take last cost time date day amount number maximum minimum "
+    "happen need person").split())  # fmt: skip
+
+
 class _Rejected(Exception):  # noqa: N818 - a reason, not an error
     """Why a candidate gives no draft."""
 
@@ -64,22 +71,26 @@ def build(
     file: Path,
     count: int,
     on_progress: OnProgress | None = None,
-    use_model: bool = True,
+    use_model: bool | None = None,
 ) -> BuildReport:
     """Appends drafts to `file` (JSON Lines) until it holds `count`, or nothing more is found.
 
     Each row has `id`, `question`, `answer`, `evidence`, `kind`, `by` and `reviewed: false`. Which
     candidates were tried stands beside it in `.NAME.tried`, so that a later run goes on and drafts
-    that a person has deleted do not come back. Raises TuneError where the file cannot be written
-    and GenerationError where the generator fails.
+    that a person has deleted do not come back. `use_model` False takes the rules alone; the
+    default (None) asks any generator but the shipped 135M, whose questions were hardly ever right.
+    Raises TuneError where the file cannot be written, GenerationError where the generator fails.
     """
     started = time.perf_counter()
+    if use_model is None:
+        use_model = (settings.generator, settings.model) != ("embedded", Settings().model)
     rows = _kept(file)
     seen = file.with_name(f".{file.name}.tried")
     tried = _tried(seen)
     old = superseded(list(documents), date.today())
     order = drafting.spread([d for d in documents if d.id not in old])
-    todo = [c for c in order if _key(c) not in tried]
+    rules = "" if use_model else ":rules"  # the generator may still be asked in a later run
+    todo = [c for c in order if _key(c) not in tried and _key(c) + rules not in tried]
     if not order:
         raise TuneError("no document has a sentence to ask about: ragtune add PATH… first")
     wanted = count - len(rows)
@@ -105,17 +116,19 @@ def build(
 
             misses = round(NEAR_MISSES * count) - sum(r.get("kind") == "unanswerable" for r in rows)
             facts = wanted - max(0, misses)
-            for candidate in todo[: TRIES * max(0, facts)]:
-                if by.total() >= facts:
+            for candidate in todo:
+                if by.total() >= facts or (use_model and looked >= TRIES * facts):
                     break
                 looked += 1
                 try:
                     draft = _draft(candidate, asked, system, settings, use_model)
                 except _Rejected as reason:
                     rejected[str(reason)] += 1
+                    done = _key(candidate) + rules
                 else:
+                    done = _key(candidate)
                     keep(draft, {"document": candidate.document.uri, "quote": candidate.text})
-                log.write(_key(candidate) + "\n")
+                log.write(done + "\n")
                 _flush(log)
                 report()
             for draft in _near_misses(order, asked, system, settings):
@@ -205,7 +218,7 @@ def _draft(
     reason = "no rule turns it into a question"
     for draft in _drafts(candidate, system, use_model):
         if draft is None:
-            reason = "the generator gave no question and answer"
+            reason = "nothing in it to ask for, or no question written"
             continue
         problem = fault(draft, candidate, asked) or _found(draft, candidate, system, settings)
         if problem is None:
@@ -235,10 +248,16 @@ def fault(draft: Draft, candidate: Candidate, asked: Sequence[str]) -> str | Non
     said, known = set(words.content(draft.question)), set(words.content(f"{about} {text}"))
     if len(said) < 2 or not draft.question.endswith("?"):
         return "no real question"
-    if len(said & known) < 0.5 * len(said):
-        return "the question asks about something else"
     if not set(words.numbers(draft.question)) <= set(words.numbers(f"{about} {text}")):
         return "the question holds a number that the evidence does not"
+    source = set(words.content(text))
+    least: float = 2
+    if draft.by != "rule":  # a rule changes no meaning; a small model asks about half a sentence
+        source -= set(words.content(draft.answer))
+        least = max(2, 0.4 * len(source))
+    asking = said - _GENERIC
+    if len(asking & known) < 0.75 * len(asking) or len(said & source) < min(least, len(source)):
+        return "the question asks about something else"
     length = len(draft.answer.split())
     if not 1 <= length <= LONGEST_ANSWER or not any(map(str.isalnum, draft.answer)):
         return "the answer is empty or too long"
@@ -247,18 +266,41 @@ def fault(draft: Draft, candidate: Candidate, asked: Sequence[str]) -> str | Non
         return "the question gives the answer away"
     flat = " ".join(words.tokens(text))
     verbatim = f" {' '.join(words.tokens(draft.answer))} " in f" {flat} "
-    if not verbatim and not cite.supports(draft.answer, text, about):
+    if not verbatim and not claims.supports(draft.answer, text, about):
         return "the evidence does not support the answer"
-    if re.match(r"how (?:many|much|long|often|far|old|high)\b", draft.question, re.I) and not (
-        words.numbers(draft.answer) or re.search(r"\b(?:one|once|twice|every|half)\b", draft.answer)
-    ):
-        return "the answer gives no number where one is asked for"
+    if asked_for.Wanted(draft.question)(f"it is {draft.answer}") is False:
+        return "the answer is not of the kind that is asked for"
+    if not _measures(draft):
+        return "the answer does not measure what is asked for"
     plain = " ".join(words.tokens(draft.question))
     if any(" ".join(words.tokens(q)) == plain for q in asked) or near.pairs(
         [draft.question], asked[-500:]
     ):
         return "asked already"
     return None
+
+
+_TIMES = frozenset(
+    words.stem(w)
+    for w in "second minute hour day night week weekend month quarter year shift date".split()
+)
+
+
+def _measures(draft: Draft) -> bool:
+    """Whether an amount that is asked for comes with its number and its unit."""
+    match = re.match(r"how (many|much|long|often|far|old|high)\b ?(?:more |other )?(\w*)",
+                     draft.question, re.I)  # fmt: skip
+    if match is None:
+        return True
+    said = set(words.content(draft.answer))
+    timed = bool(said & _TIMES)
+    if match[1].lower() == "many" and draft.by != "rule":
+        return words.stem(words.fold(match[2])) in said
+    if match[1].lower() == "long" and not timed and draft.by != "rule":
+        return False
+    return bool(words.numbers(draft.answer)) or bool(
+        re.search(r"\b(?:one|once|twice|every|half)\b", draft.answer)
+    )
 
 
 def _found(draft: Draft, candidate: Candidate, system: System, settings: Settings) -> str | None:

@@ -275,39 +275,66 @@ def _lasts(text: str) -> Draft | None:
 # ---------------------------------------------------------------- the generator
 
 _SYSTEM = (
-    "You write one question that a colleague would ask and that the given sentence answers, then "
-    "the short answer in the words of the sentence."
+    "You write the question that a colleague would ask and that the given sentence answers with "
+    "exactly the given answer. Use the words of the sentence."
 )
 _SHOWN = (
     ("Parking > Visitors: Visitors may park free of charge for three hours behind hall 2.",
-     "How long may visitors park free of charge?", "three hours"),
+     "three hours", "How long may visitors park free of charge behind hall 2?"),
     ("Invoices: Supplier invoices are sent as a PDF to Petra Holm in accounting.",
-     "Who gets the invoices of suppliers?", "Petra Holm in accounting"),
+     "Petra Holm", "To whom are supplier invoices sent as a PDF?"),
     ("Pump P4 > Care: The seal of the pump must be greased after every 200 hours of operation.",
-     "How often does the seal of the pump have to be greased?", "after every 200 hours"),
+     "200 hours", "After how many hours of operation must the seal of the pump be greased?"),
 )  # fmt: skip
-_REPLY = re.compile(r"\s*(?:Question:\s*)?(?P<q>[^\n?]{8,300}\?)\s*\n+\s*Answer:\s*(?P<a>[^\n]+)")
+_TARGET = re.compile(
+    r"(?:(?:up to|at least|at most|no more than|more than|within|after|before|every) )?"
+    r"(?:\d{1,2}(?:st|nd|rd|th)? (?:of )?(?:January|February|March|April|May|June|July|August|"
+    r"September|October|November|December)(?: \d{4})?|\d{1,2}:\d{2}|"
+    r"(?:EUR|€|\$) ?\d[\d.,]*\d|\d[\d.,]*(?:st|nd|rd|th)?(?: per cent| ?%| ?°C| [A-Za-z³²/]+)?|"
+    r"(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty) [a-z]+)"
+)
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w’-]+(?: [A-Z][\w’-]+){0,2}")
+
+
+def target(text: str) -> str | None:
+    """The words of a sentence that a question could ask for: an amount, a date, else a name."""
+    flat = " ".join(text.split())
+    found = [
+        m.group().strip(" .,") for m in _TARGET.finditer(flat)
+        if not re.search(r"(?:\bbetween|\band|\bto|\bor|[-–/]) ?$", flat[: m.start()])
+        and not re.match(r" ?(?:and|to|or|[-–/]) ?\d", flat[m.end() :])  # half of a range
+    ]  # fmt: skip
+    amounts = [
+        t for t in found
+        if (not t[-1].isdigit() or ":" in t or len(t.split()) > 1)
+        and t.split()[-1].lower() not in words.STOP_WORDS
+    ]  # fmt: skip
+    names = [] if amounts else [m.group() for m in _NAME.finditer(flat)]
+    return next((t for t in (*amounts, *names) if flat.count(t) == 1), None)
 
 
 def by_model(candidate: Candidate, context: str, generator: Generator) -> Draft | None:
-    """What the generator asks about the candidate, or None where it does not keep the form.
+    """What the generator asks about the candidate, or None where it does not ask.
 
-    `context` is the document's title and the headings above. Raises GenerationError.
+    The answer is chosen first, out of the candidate's own words, and the generator is asked for
+    the question alone: a small model then cannot garble a fact. `context` is the document's title
+    and the headings above. Raises GenerationError.
     """
-    messages = [Message("system", _SYSTEM)]
-    for sentence, question, answer in _SHOWN:
-        messages += [Message("user", f"Sentence: {sentence}"),
-                     Message("assistant", f"Question: {question}\nAnswer: {answer}")]  # fmt: skip
     flat = " ".join(candidate.text.split())
-    messages.append(Message("user", f"Sentence: {context}: {flat}"))
-    generation = Generation(max_tokens=96)
-    written = "".join(token.text for token in generator.stream(messages, generation))
-    match = _REPLY.match(written)
-    if match is None:
+    if candidate.kind == "row" or (answer := target(flat)) is None:
         return None
-    question, answer = " ".join(match["q"].split()), " ".join(match["a"].split()).rstrip(".")
-    kind = "table" if candidate.kind == "row" else "fact"
-    return Draft(question, answer, generator.name, kind)
+    messages = [Message("system", _SYSTEM)]
+    for sentence, wanted, question in _SHOWN:
+        messages += [Message("user", f"Sentence: {sentence}\nAnswer: {wanted}"),
+                     Message("assistant", question)]  # fmt: skip
+    messages.append(Message("user", f"Sentence: {context}: {flat}\nAnswer: {answer}"))
+    written = ""
+    for token in generator.stream(messages, Generation(max_tokens=64)):
+        written += token.text
+        if "?" in token.text:
+            break
+    match = re.match(r"\s*(?:Question:\s*)?([^\n?]{8,300}\?)", written)
+    return Draft(" ".join(match[1].split()), answer, generator.name) if match else None
 
 
 # ---------------------------------------------------------------- near-misses
