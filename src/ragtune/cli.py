@@ -10,6 +10,7 @@ import click
 
 from ragtune.cli_examples import examples
 from ragtune.cli_models import export, models
+from ragtune.cli_tune import tune
 from ragtune.console import (
     common,
     fail,
@@ -59,7 +60,8 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-cli.add_command(examples)
+for command in (examples, tune, models, export):
+    cli.add_command(command)
 
 
 @cli.command()
@@ -311,10 +313,6 @@ def weights(workspace: str | None, as_json: bool) -> None:
     with progress(as_json) as on_progress:
         folders = {name: catalogue.obtain(name, on_progress) for name in catalogue.CATALOGUE}
     out(as_json, {"weights": folders}, [f"{n}: {p}" for n, p in folders.items()])
-
-
-cli.add_command(models)
-cli.add_command(export)
 
 
 def main() -> None:

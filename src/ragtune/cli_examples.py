@@ -186,7 +186,7 @@ def _encoded(
     with progress(as_json) as on_progress:
         try:
             tokenizer = base.load_tokenizer(base.locate(settings, on_progress))
-            chat.check(tokenizer)
+            chat.end_of_turn(tokenizer)  # raises where the template cannot be trained with
         except RagtuneError as error:  # the checks of the texts need no base
             return None, [], 0, f"no token lengths: {error}"
 

@@ -79,16 +79,19 @@ class Workspace:
     @cached_property
     def system(self) -> System:
         """Store and models; each model loads when it is first needed."""
+        from ragtune.models.adapters import Adapters
         from ragtune.models.embed import load_embedder
         from ragtune.models.generate import load_generator
         from ragtune.models.rerank import load_reranker
 
+        tuned = Adapters(self.root / config.DATA_FOLDER)
         return System(
             store=self.store,
             embedder=load_embedder(self.settings),
-            generator=load_generator(self.settings),
+            generator=load_generator(self.settings, None, tuned),
             reranker=load_reranker(self.settings),
             calibration=self._calibration(),
+            adapters=tuned,
         )
 
     def close(self) -> None:
@@ -254,20 +257,30 @@ class Workspace:
         from ragtune.ask import ask_stream
 
         self.refresh()
-        adapter = self.system.adapter if model is None else None if model == "base" else model
-        if adapter is not None and adapter not in self.system.adapters:
-            raise ConfigError(f"no tuned model {adapter!r}: see `ragtune models`")
+        adapter = self.adapter if model is None else None if model == "base" else model
+        if adapter is not None and self.settings.generator == "embedded":
+            if adapter not in self.system.adapters:
+                raise ConfigError(f"no tuned model {adapter!r}: see `ragtune models`")
+            self.system.adapters[adapter]  # raises TuneError where it is damaged
         settings = replace(self.settings, answer=self.mode(answer, model, documents))
+        system = replace(self.system, adapter=adapter)
         route = None
         if model is not None or not documents:
             route = Route("asked", documents, adapter)
-        return ask_stream(question, self.system, settings, where, history, route)
+        return ask_stream(question, system, settings, where, history, route)
+
+    @property
+    def adapter(self) -> str | None:
+        """The tuned model in use (`ragtune models use`), None for the base."""
+        from ragtune.models import adapters
+
+        return adapters.active(self.root / config.DATA_FOLDER)
 
     def mode(
         self, answer: Literal["quote", "write"] | None, model: str | None, documents: bool
     ) -> Literal["quote", "write"]:
         """Whether a model writes the answer to a question that is asked with these arguments."""
-        if answer is None and (model or not documents or self.system.adapter):
+        if answer is None and (model or not documents or self.adapter):
             return "write"
         return answer or self.settings.answer
 

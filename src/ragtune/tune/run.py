@@ -1,0 +1,245 @@
+"""One tuning, from a file of examples to a model that `ask --model` serves.
+
+    read ─▶ prepare ─▶ what does the base know? ─▶ train ─▶ GGUF ─▶ parity gate ─▶ before and after
+                                                                        └▶ passport ─▶ registered
+
+Everything happens in a folder of its own beside the registered models; nothing serves it before
+the last rename. A run that was interrupted or killed goes on with `resume`.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from ragtune import config
+from ragtune.errors import TuneError
+from ragtune.models import adapters
+from ragtune.models.adapters import Passport
+from ragtune.tune import (
+    base,
+    chat,
+    curve,
+    export,
+    prepare,
+    probe,
+    samples,
+)
+from ragtune.tune.prepare import Mode, Prepared
+from ragtune.tune.probe import Forgetting, Knowledge
+from ragtune.tune.samples import Sample
+from ragtune.tune.train import Step, Trained, TuneSettings, train
+from ragtune.types import Adapter, OnProgress
+from ragtune.workspace import Workspace
+
+RUN = ".run-"  # a folder of the registry that is not yet a model
+PACKAGES = ("ragtune", "torch", "transformers", "peft", "gguf", "xllamacpp")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked for. `mode` None: "grounded" where the examples have evidence, else "answers".
+
+    `samples` is how many held-out questions the base and the tuned model answer at the end.
+    """
+
+    file: Path
+    name: str = ""
+    mode: Mode | None = None
+    heldout: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    facts: Literal["keep", "skip"] = "keep"
+    settings: TuneSettings = field(default_factory=TuneSettings)
+    samples: int = 16
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TuneReport:
+    """A tuning that has ended and was registered."""
+
+    name: str
+    folder: Path
+    passport: Passport
+    stopped: str
+    seconds: float
+    tokens_per_second: float
+    peak_bytes: int
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...]
+
+
+def tune(
+    plan: Plan,
+    workspace: Workspace,
+    on_progress: OnProgress | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> TuneReport:
+    """Trains, checks and registers an adapter. Raises TuneError; then nothing is registered.
+
+    `on_note` gets a line as soon as there is something that a person should know.
+    """
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        notes.append(line)
+        if on_note is not None:
+            on_note(line)
+
+    name = adapters.check_name(plan.name or _stem(plan.file))
+    found, examples, heldout, read = prepare.read(
+        plan.file, plan.heldout, plan.columns, plan.settings.seed
+    )
+    for line in read:
+        note(line)
+    mode = plan.mode or ("grounded" if any(e.evidence for e in found.examples) else "answers")
+    root = workspace.root / config.DATA_FOLDER
+    folder = root / adapters.FOLDER / (RUN + name)
+    path = base.locate(workspace.settings, on_progress)
+    if path.is_dir():
+        raise TuneError(
+            f"{path} is a Hugging Face folder; a model that is served here is trained on a GGUF "
+            "file: set `model` to one (llama.cpp's convert_hf_to_gguf.py makes it)"
+        )
+    tokenizer = base.load_tokenizer(path)
+    grounds = (workspace.system, workspace.settings) if mode == "grounded" else None
+    made = prepare.prepare(
+        examples, heldout, mode, tokenizer, plan.settings.max_tokens, grounds, on_progress
+    )
+    for line in made.notes:
+        note(line)
+    _claim(folder, plan, mode, made)
+
+    loaded = base.load(path, plan.settings.device, plan.settings.dtype, on_progress)
+    known = None
+    if mode == "answers":  # grounded answers take their facts from the prompt
+        known = probe.knowledge(loaded, [row.example for row in made.train], on_progress)
+        note(known.message)
+        if plan.facts == "skip":
+            made = prepare.without(made, known.unknown)
+    before = probe.ability(loaded, on_progress)
+    trained = train(
+        loaded,
+        [row.encoded for row in made.train],
+        [row.encoded for row in made.heldout],
+        plan.settings,
+        folder,
+        on_progress,
+        stop,
+        on_step=on_step,
+        resume=plan.resume,
+    )
+    for line in trained.notes:
+        note(line)
+    forgetting = probe.Forgetting(before, probe.ability(loaded, on_progress))
+    note(forgetting.message)
+    kept = [row.encoded for row in (made.heldout or made.train)]
+    equal = export.finish(folder, path, loaded.model, kept, workspace.settings.threads)
+    template, identity = chat.template_sha256(tokenizer), loaded.sha256
+    del loaded  # before llama.cpp writes the samples: one base in memory at a time
+    gc.collect()
+
+    file = folder / adapters.FILE
+    tuned = Adapter(name, str(file), mode, identity, made.sentences, made.fixed)
+    compared, scores = samples.before_and_after(
+        made, tuned, path, workspace.settings, plan.samples, on_progress
+    )
+    (folder / "samples.json").write_text(
+        json.dumps([asdict(s) for s in compared], ensure_ascii=False, indent=1), "utf-8"
+    )
+    curve.png(trained.curve, folder / "curve.png", trained.heldout_before, trained.best_step, name)
+    passport = Passport(
+        name=name,
+        mode=mode,
+        base=path.stem,
+        base_sha256=identity,
+        data_sha256=made.sha256,
+        template_sha256=template,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=plan.settings.seed,
+        sentences=made.sentences,
+        fixed=made.fixed,
+        settings=asdict(plan.settings),
+        versions={package: version(package) for package in PACKAGES},
+        split={"train": len(made.train), "heldout": len(made.heldout)},
+        curve=trained.curve,
+        scores={**_scores(trained, forgetting, known), **scores},
+        parity={k: float(v) for k, v in asdict(equal).items()},
+        notes=tuple(notes),
+    )
+    final = adapters.free_name(root, name)
+    passport = replace(passport, name=final)
+    adapters.write_passport(folder, passport)
+    registered = adapters.register(root, folder, final)
+    return TuneReport(
+        final,
+        registered,
+        passport,
+        trained.stopped,
+        trained.seconds,
+        trained.tokens_per_second,
+        trained.peak_bytes,
+        tuple(compared),
+        tuple(notes),
+    )
+
+
+def _stem(file: Path) -> str:
+    """A name from the file's, with what a name may not hold left out."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in file.stem)
+    return kept.strip("._-") or "tuned"
+
+
+def _claim(folder: Path, plan: Plan, mode: Mode, made: Prepared) -> None:
+    """Makes the run's folder; one that is there is gone on with, or must be given up first.
+
+    Raises TuneError where `resume` finds nothing to go on with, or another run.
+    """
+    about = {"data_sha256": made.sha256, "mode": mode, "settings": asdict(plan.settings)}
+    told = folder / "run.json"
+    if plan.resume:
+        try:
+            earlier = json.loads(told.read_text("utf-8"))
+        except (OSError, ValueError):
+            raise TuneError(
+                f"no interrupted run of {folder.name.removeprefix(RUN)!r}: leave --resume away"
+            ) from None
+        if earlier != json.loads(json.dumps(about)):
+            raise TuneError(
+                "the interrupted run had other examples or settings: leave --resume away to start "
+                "anew"
+            )
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    told.write_text(json.dumps(about), "utf-8")
+
+
+def _scores(trained: Trained, forgetting: Forgetting, known: Knowledge | None) -> dict[str, float]:
+    """Losses (nats a token) and shares, by the names that `models show` prints."""
+    found = {
+        "heldout_loss_before": trained.heldout_before,
+        "heldout_loss": trained.heldout,
+        "general_ability_before": forgetting.before.score,
+        "general_ability": forgetting.after.score,
+        "unknown_facts": known.share_unknown if known else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def resumable(workspace: Workspace) -> Sequence[str]:
+    """Names of runs that were interrupted."""
+    runs = (workspace.root / config.DATA_FOLDER / adapters.FOLDER).glob(f"{RUN}*")
+    return sorted(p.name.removeprefix(RUN) for p in runs if (p / "run.json").is_file())
