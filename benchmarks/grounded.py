@@ -122,11 +122,10 @@ def _answer(q: data.Asked, fact: Sentence) -> str:
 
 def make(system: System, questions: Sequence[data.Asked], out: Path, threads: int) -> None:
     """Trains the adapter and puts it, with its passport, into `out`."""
-    from ragtune.tune.train import TuneSettings, train
-
     from ragtune.models import adapters
     from ragtune.tune import base as bases
     from ragtune.tune import chat, export
+    from ragtune.tune.train import TuneSettings, train
 
     made = rows(questions, system, gold=True)
     training, heldout = made[HELD_OUT:], made[:HELD_OUT]

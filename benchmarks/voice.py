@@ -24,7 +24,6 @@ from typing import Any
 from benchmarks import answering_data as data
 from benchmarks import machine
 from benchmarks.answering import figure, table
-from ragtune.tune.train import Trained, TuneSettings, train
 
 from ragtune import cite, evidence, prompting, retrieve
 from ragtune.config import Settings
@@ -32,6 +31,7 @@ from ragtune.models.generate import EmbeddedGenerator
 from ragtune.tune import base as bases
 from ragtune.tune import chat, export, style
 from ragtune.tune.grounded import GroundedExamples, fixed_lines, grounded_examples
+from ragtune.tune.train import Trained, TuneSettings, train
 from ragtune.types import Evidence, Example, Generation, Gold, Message, System
 
 RESULTS = Path(__file__).parent / "results"
