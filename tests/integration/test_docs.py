@@ -26,6 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's home folder with the documents that the pages speak of."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(demo.SAMPLE, tmp_path / "handbook")
+    rows = (demo.SAMPLE.parent / "train.jsonl").read_text("utf-8").splitlines()
+    (tmp_path / "examples.jsonl").write_text("\n".join(rows[::12]) + "\n", "utf-8")
     return tmp_path
 
 
