@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Literal
 from ragtune import config
 from ragtune.errors import RagtuneError, TuneError
 from ragtune.models import generate, weights
+from ragtune.tune import gguf_file
 from ragtune.types import OnProgress, Progress
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -74,10 +76,12 @@ def sha256(path: Path) -> str:
 
 def load_tokenizer(path: Path) -> Any:
     """The tokenizer of the base in `path`, with the chat template. Raises TuneError."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    # AutoTokenizer would read a GGUF's whole vocabulary once more, for the name of a class
+    kind = PreTrainedTokenizerFast if path.is_file() else AutoTokenizer
     with _quiet(), _explained(path):
-        return AutoTokenizer.from_pretrained(**_source(path))
+        return kind.from_pretrained(**_source(path))
 
 
 def load(
@@ -91,7 +95,6 @@ def load(
     `dtype` "auto" is bfloat16 on a GPU that computes in it and on a CPU with instructions for it,
     float32 elsewhere. Raises TuneError, before loading, where memory does not suffice.
     """
-    import torch
 
     if on_progress is not None:
         on_progress(Progress("load base", 0, 3, "weights"))
@@ -99,15 +102,8 @@ def load(
     kind = choose_dtype(dtype, where)
     size = weight_bytes(path, kind)
     require(size * 2 if where == "cpu" else size, where, "loading the base", "a smaller base")
-    from transformers import AutoModelForCausalLM
-
-    options: dict[str, Any] = {"dtype": getattr(torch, kind)}
-    if path.is_file():
-        from transformers import GgufConfig
-
-        options["quantization_config"] = GgufConfig(dequantize=True)
     with _quiet(), _explained(path):
-        model = AutoModelForCausalLM.from_pretrained(**_source(path), **options)
+        model = _model(path, kind)
     model.requires_grad_(False)
     model.eval()
     model.config.use_cache = False
@@ -123,6 +119,21 @@ def load(
     if on_progress is not None:
         on_progress(Progress("load base", 3, 3))
     return base
+
+
+def _model(path: Path, dtype: str) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    if path.is_file():
+        found = gguf_file.header(path)
+        if gguf_file.is_plain_llama(found):
+            return gguf_file.llama(path, found, dtype)
+        from transformers import GgufConfig
+
+        options["quantization_config"] = GgufConfig(dequantize=True)
+    return AutoModelForCausalLM.from_pretrained(**_source(path), **options)
 
 
 def choose_device(device: Device) -> str:
@@ -162,33 +173,16 @@ def weight_bytes(path: Path, dtype: str) -> int:
     """Bytes of the dense weights in memory, read from the file's header only."""
     item = 2 if dtype == "bfloat16" else 4
     if path.is_file():
-        return _gguf_parameters(path) * item
+        return gguf_file.header(path).parameters * item
     total = 0
     for file in path.glob("*.safetensors"):
         with file.open("rb") as stream:
             header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
         header.pop("__metadata__", None)
-        total += sum(_product(entry["shape"]) for entry in header.values())
+        total += sum(math.prod(entry["shape"]) for entry in header.values())
     if not total:
         raise TuneError(f"{path}: no safetensors weights in this folder")
     return total * item
-
-
-def _gguf_parameters(path: Path) -> int:
-    """How many numbers the tensors of a GGUF hold (GGUF specification, ggml-org/ggml)."""
-    # The reader of the gguf package takes seconds for the vocabulary; a bound is enough here:
-    # no type in use packs a number into less than two bits, and most bases are 4 bits and more.
-    from gguf import GGUFReader
-
-    reader = GGUFReader(path)
-    return sum(_product(tensor.shape.tolist()) for tensor in reader.tensors)
-
-
-def _product(shape: list[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= int(size)
-    return total
 
 
 def available_bytes(device: str) -> int:
@@ -244,7 +238,11 @@ def require(need: int, device: str, what: str, instead: str) -> None:
 
 def _source(path: Path) -> dict[str, Any]:
     if path.is_file():
-        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+        return {
+            "pretrained_model_name_or_path": str(path.parent),
+            "gguf_file": path.name,
+            "local_files_only": True,
+        }
     return {"pretrained_model_name_or_path": str(path), "local_files_only": True}
 
 
