@@ -188,11 +188,10 @@ def measure(
 def measure_folder(made: Reference, folder: Path, effect: float) -> Parity:
     """Runs the reference's sequences through a Hugging Face folder in transformers, in fp32."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True
-    ).eval()
+    from ragtune.tune import base
+
+    model = base.load(folder, "cpu", "float32").model
     found = []
     with torch.inference_mode():
         for ids, positions in made.sequences:
