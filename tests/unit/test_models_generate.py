@@ -30,12 +30,20 @@ class Endpoint:
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = b""
+        self.lists: dict[str, Any] = {}  # what a GET of a path gives
         self.wait: threading.Event | None = None  # before the body's second half
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.broken_pipe = threading.Event()
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps(endpoint.lists.get(self.path, {})).encode()
+                self.send_response(200 if self.path in endpoint.lists else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 endpoint.requests.append((self.path, dict(self.headers), json.loads(body)))
@@ -241,6 +249,41 @@ def test_an_unknown_adapter_is_an_error_not_ignored() -> None:
     generator = EmbeddedGenerator("m", lambda: Path("/never"))
     with pytest.raises(GenerationError, match="no adapter 'voice'"):
         next(generator.stream(ASK, Generation(adapter="voice")))
+
+
+def test_an_adapter_of_vllm_is_a_model_of_its_name(endpoint: Endpoint) -> None:
+    endpoint.say("Hello.")
+    endpoint.lists["/v1/models"] = {"data": [{"id": "big"}, {"id": "crew"}]}
+    generator = OpenAIGenerator("big", endpoint.url, "TEST_KEY")
+    for adapter in ("crew", None):
+        assert list(generator.stream(ASK, Generation(adapter=adapter))) == [Token("Hello.")]
+    assert [sent["model"] for _, _, sent in endpoint.requests] == ["crew", "big"]
+    assert all("lora" not in sent for _, _, sent in endpoint.requests)
+    with pytest.raises(GenerationError, match="no adapter 'other': it offers big, crew"):
+        list(generator.stream(ASK, Generation(adapter="other")))
+
+
+def test_an_adapter_of_llama_server_is_chosen_by_the_whole_list(endpoint: Endpoint) -> None:
+    endpoint.say("Hello.")
+    endpoint.lists["/v1/models"] = {"data": [{"id": "base.gguf"}]}
+    endpoint.lists["/lora-adapters"] = [
+        {"id": 0, "path": "/x/adapters/legal/adapter.gguf", "scale": 1.0},
+        {"id": 1, "path": "crew.gguf", "scale": 1.0},
+    ]
+    generator = OpenAIGenerator("big", endpoint.url, "TEST_KEY")
+    for adapter in ("crew", "legal", None):
+        list(generator.stream(ASK, Generation(adapter=adapter)))
+    scales = [[one["scale"] for one in sent["lora"]] for _, _, sent in endpoint.requests]
+    assert scales == [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+    with pytest.raises(GenerationError, match="no adapter 'other'"):
+        list(generator.stream(ASK, Generation(adapter="other")))
+
+
+def test_an_endpoint_without_lists_is_asked_by_name(endpoint: Endpoint) -> None:
+    endpoint.say("Hello.")
+    generator = OpenAIGenerator("big", endpoint.url, "TEST_KEY")
+    list(generator.stream(ASK, Generation(adapter="ft:crew")))
+    assert endpoint.requests[0][2]["model"] == "ft:crew"
 
 
 def test_scripted_generator() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ragtune.errors import GenerationError
+from ragtune.models import gguf_file
 
 
 def load(model: Path, adapters: Sequence[Path], context_tokens: int, threads: int) -> Any:
@@ -67,6 +68,10 @@ class Teacher:
         self, model: Path, adapter: Path | None = None, context_tokens: int = 2048, threads: int = 0
     ) -> None:
         self._count = 0 if adapter is None else 1
+        # llama.cpp withholds the probabilities of a step whose token is half a character. So every
+        # step is made to choose the end of the turn; the probabilities are those before that.
+        end = gguf_file.read(model).values.get("tokenizer.ggml.eos_token_id", 0)
+        self._choose = [[int(end), 1e4]]
         adapters = () if adapter is None else (adapter,)
         self._server = load(model, adapters, context_tokens, threads)
 
@@ -82,6 +87,7 @@ class Teacher:
             "n_probs": count,
             "temperature": 0.0,
             "cache_prompt": True,
+            "logit_bias": self._choose,
             "lora": scales(self._count, 0 if adapt else None),
         }
         reply = self._server.handle_completions(request)

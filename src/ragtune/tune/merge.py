@@ -123,10 +123,9 @@ def write_safetensors(base: Base, adapter: Lora, folder: Path) -> None:
 
 def write_tokenizer(base: Base, folder: Path) -> None:
     """Writes the base's tokenizer and chat template to `folder` (needs transformers)."""
-    from transformers import AutoTokenizer
+    from ragtune.tune import base as bases
 
-    tokenizer = AutoTokenizer.from_pretrained(base.path.parent, gguf_file=base.path.name)
-    tokenizer.save_pretrained(folder)
+    bases.load_tokenizer(base.path).save_pretrained(folder)
 
 
 def _hugging_face(name: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ragtune import prompting
 from ragtune.errors import TuneError
 from ragtune.models import gguf_file
 from ragtune.types import Message
@@ -39,20 +40,17 @@ TEMPLATE = """\
 def modelfile(base: GgufFile, passport: Passport) -> str:
     """The text of a Modelfile beside `MODEL`. Raises TuneError where it could not be right."""
     template = str(base.values.get("tokenizer.chat_template", ""))
-    system = str(passport.settings.get("system") or "") or default_system(template)
+    system = prompting.SYSTEM if passport.mode == "grounded" else prompting.CLOSED
     check(base, template, system)
-    if '"""' in system:
-        raise TuneError('the system message holds """, which a Modelfile cannot: export gguf')
-    lines = [
+    return "\n".join([
         f"# {passport.name}: ragtune, over {passport.base}",
         f"FROM ./{MODEL}",
         f'TEMPLATE """{TEMPLATE}"""',
         f'PARAMETER stop "{END}"',
         'PARAMETER stop "<|im_start|>"',
         "PARAMETER temperature 0",
-    ]
-    lines += [f'SYSTEM """{system}"""'] if system else []
-    return "\n".join(lines) + "\n"
+        f'SYSTEM """{system}"""',
+    ]) + "\n"  # fmt: skip
 
 
 def chatml(messages: Sequence[Message]) -> str:
@@ -61,17 +59,9 @@ def chatml(messages: Sequence[Message]) -> str:
     return "".join(turns) + "<|im_start|>assistant\n"
 
 
-def default_system(template: str) -> str:
-    """The system message that a chat template puts in by itself; empty when it puts none."""
-    opening, closing = "<|im_start|>system\n", f"{END}\n<|im_start|>user\n"
-    rendered = render(template, [Message("user", "?")])
-    system, found, _ = rendered.removeprefix(opening).partition(closing)
-    return system if rendered.startswith(opening) and found else ""
-
-
 def check(base: GgufFile, template: str, system: str) -> None:
     """Raises TuneError where the base's own template writes anything but ChatML."""
-    first = [Message("system", system)] if system else []
+    first = [Message("system", system)]
     talk = [Message("user", "How?\n\n- so"), Message("assistant", "Yes."), Message("user", " {x} ")]
     right = all(
         render(template, first + talk[:length]) == chatml(first + talk[:length])

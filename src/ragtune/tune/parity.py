@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ragtune.tune.chat import Encoded
 
 PROMPTS = 8  # sequences …
-POSITIONS = 16  # … and positions in each, most of them at the start of the answer
+POSITIONS = 12  # … and positions in each, most of them at the start of the answer
 TOP = 10  # tokens of the reference's distribution that are kept
 _ASKED = 100  # tokens asked of llama.cpp: the reference's ten are practically always among them
 
@@ -173,7 +174,10 @@ def measure(
     from ragtune.models.llama import Teacher
 
     longest = max(len(ids) for ids, _ in made.sequences)
-    teacher = Teacher(model, adapter, longest + 8, threads)
+    # One token at a time is little work for many threads: where other programs run too, all cores
+    # were 30 times slower than half of them.
+    half = max(1, (os.cpu_count() or 1) // 2)
+    teacher = Teacher(model, adapter, longest + 8, min(threads or half, half))
     prompts = [ids[: position.length] for ids, position in _each(made)]
     found = [teacher.top(prompt, _ASKED) for prompt in prompts]
     if adapter is not None:
@@ -184,11 +188,10 @@ def measure(
 def measure_folder(made: Reference, folder: Path, effect: float) -> Parity:
     """Runs the reference's sequences through a Hugging Face folder in transformers, in fp32."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True
-    ).eval()
+    from ragtune.tune import base
+
+    model = base.load(folder, "cpu", "float32").model
     found = []
     with torch.inference_mode():
         for ids, positions in made.sequences:
