@@ -81,6 +81,7 @@ class Workspace:
         """Store and models; each model loads when it is first needed."""
         from ragtune.models.embed import load_embedder
         from ragtune.models.generate import load_generator
+        from ragtune.models.reader import load_reader
         from ragtune.models.rerank import load_reranker
 
         return System(
@@ -88,6 +89,7 @@ class Workspace:
             embedder=load_embedder(self.settings),
             generator=load_generator(self.settings),
             reranker=load_reranker(self.settings),
+            reader=load_reader(self.settings, self.root / config.DATA_FOLDER / "reader"),
             calibration=self._calibration(),
         )
 
