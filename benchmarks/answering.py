@@ -1,11 +1,14 @@
 """Quoted answers: what they hold, what they cite, what is declined, and how fast.
 
     python -m benchmarks.answering          every table, into benchmarks/results/answering.*
-    python -m benchmarks.answering --fit    fits src/ragtune/data/support.json first
+    python -m benchmarks.answering --fit    fits src/ragtune/data/support.json, and stops
 
-All through `retrieve.search` and `evidence.select`, the functions that `ask` calls. The support
-score is fitted on one half of SQuAD v2's articles and everything on SQuAD is reported on the other
-half. Intervals are 95%, percentile bootstrap over questions, 2,000 samples.
+RAGTUNE_READER=off measures (or fits) without the reader; its results stand beside, as
+answering-off.json, and `benchmarks/reader.py --report` compares the two.
+
+All through `retrieve.search` and `evidence.select`, the functions that `ask` calls. The reader is
+trained and the support score fitted on articles and sites of which nothing is reported here
+(`reader_data.py`). Intervals are 95%, percentile bootstrap over questions, 2,000 samples.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from ragtune.config import Settings
 from ragtune.types import Document, Evidence, Filter, System
 
 RESULTS = Path(__file__).parent / "results"
-SETTINGS = Settings()
+SETTINGS = Settings(reader=os.environ.get("RAGTUNE_READER", "on"))  # off: as without one
 QUOTED, NEAR_MISS, OUT, FITTED = 1500, 1200, 800, 1500  # questions of each kind, at most
 POLICY = 40  # questions a site
 WORDS = 120
@@ -328,9 +331,25 @@ def latency(questions: Sequence[str], system: System) -> dict[str, float]:
         "first evidence p90": 1e3 * float(np.quantile(total, 0.9)),
         "first evidence, processor time p50": 1e3 * float(np.median(busy)),
         "one sentence embedded p50": 1e3 * _one_sentence(system),
+        "one pair read p50": 1e3 * _one_pair(questions, system),
         "load average while measured": os.getloadavg()[0],
         "first evidence best": 1e3 * float(np.min(total)),
     }
+
+
+def _one_pair(questions: Sequence[str], system: System) -> float:
+    """Processor seconds to read a question with a sentence that was found for it."""
+    if system.reader is None:
+        return 0.0
+    times = []
+    for text in questions[:40]:
+        hits, _, answers = evidence.ranked(text, retrieve.search(text, system, SETTINGS), system)
+        for unit in answers[: evidence.READ]:
+            pair = [evidence.reading_text(unit, hits[unit.hit])]
+            start = time.process_time()
+            system.reader.read(text, pair)
+            times.append(time.process_time() - start)
+    return float(np.median(times))
 
 
 def _one_sentence(system: System) -> float:
@@ -396,7 +415,10 @@ def main() -> None:
         print("\n".join(table(name, result[name])), flush=True)
     if not arguments.quick:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "answering.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        name = "answering" if SETTINGS.reader == "on" else "answering-off"
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        if SETTINGS.reader == "off":
+            return
         text = [_HEADER, machine.markdown(result["machine"])]
         text += ["\n".join(table(name, result[name])) for name in steps]
         (RESULTS / "answering.md").write_text("\n\n".join([*text, _WRITTEN]) + "\n", "utf-8")
@@ -405,9 +427,9 @@ def main() -> None:
 _HEADER = """# Answering
 
 `python -m benchmarks.answering`. The quoted mode, through `retrieve.search` and `evidence.select`
-with default settings. The support score is fitted on one half of SQuAD v2's articles; all figures
-on SQuAD are of the other half. In brackets: 95% bootstrap interval over questions, and their
-number."""
+with default settings. All figures on SQuAD are of the half of v2's articles, those on policyqa of
+the half of the sites, that neither the reader was trained nor the support score fitted on. In
+brackets: 95% bootstrap interval over questions, and their number. Without the reader: reader.md."""
 _WRITTEN = """## written mode
 
 Measured by `benchmarks/written.py`."""

@@ -1,6 +1,7 @@
 """Trains the shipped reader (`make reader`).
 
     python -m benchmarks.reader [--to FILE] [--rounds N] [--start N]
+    python -m benchmarks.reader --report     results/reader.md from both runs of answering.py
 
 Two rounds over the same questions, each with its own choice of negatives and its own decay of the
 rate; every round starts from the delta that the one before wrote. One thread and a fixed seed:
@@ -11,10 +12,13 @@ the same machine makes the same file. What it is trained on: `reader_data.py`. W
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+from benchmarks import machine
 from benchmarks import reader_data as data
 from safetensors.numpy import load_file
 
@@ -63,12 +67,60 @@ def train(target: Path, start: int, end: int) -> None:
         print(f"{seconds:.0f} s, {core:.0f} s of a core, {target.stat().st_size} bytes", flush=True)
 
 
+RESULTS = Path(__file__).parent / "results"
+_ABOUT = """# The reader
+
+What `ask` gains from it: `benchmarks/answering.py` without (`RAGTUNE_READER=off`) and with it, the
+same questions, on articles and sites that it never saw. In brackets: 95% bootstrap interval over
+questions."""
+
+
+def report() -> None:
+    """Writes results/reader.md: every figure of answering.py, without and with the reader."""
+    before, after = (
+        json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+        for name in ("answering-off", "answering")
+    )
+    lines = [_ABOUT, "", machine.markdown(after["machine"]), ""]
+    for section, values in after.items():
+        if section != "machine":
+            lines += [f"## {section}", "", "| | n | without | with |", "|---|---|---|---|"]
+            lines += _compared(before[section], values, "")
+            lines.append("")
+    (RESULTS / "reader.md").write_text("\n".join(lines), "utf-8")
+
+
+def _compared(before: Any, after: Any, path: str) -> list[str]:
+    rows: list[str] = []
+    for name, value in after.items():
+        old = before.get(name)
+        label = f"{path}, {name}" if path else name
+        if isinstance(value, dict) and "low" not in value:
+            rows += _compared(old or {}, value, label)
+        elif old is not None:
+            n = value["n"] if isinstance(value, dict) else ""
+            rows.append(f"| {label} | {n} | {_figure(old)} | {_figure(value)} |")
+    return rows
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, dict):
+        places = 3 if value["high"] <= 1 else 1
+        low, high = (f"{value[key]:.{places}f}" for key in ("low", "high"))
+        return f"{value['value']:.{places}f} ({low}–{high})"
+    return f"{value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:.1f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--to", type=Path, default=serving.shipped(), help="the file to write")
     parser.add_argument("--start", type=int, default=0, help="the first round, counted from 0")
     parser.add_argument("--rounds", type=int, default=len(ROUNDS), help="the last round")
+    parser.add_argument("--report", action="store_true", help="write results/reader.md, and stop")
     arguments = parser.parse_args()
+    if arguments.report:
+        report()
+        return
     train(arguments.to, arguments.start, arguments.rounds)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_int8_is_near_what_was_trained(reader: serving.OnnxReader) -> None:
     mine, ours = [], []
     for task in tasks:
         chosen = training.ReaderSettings(colloquial=0, off_topic=0)
-        (batch,) = training.batches([task], tokenizer, chosen, training.random.Random(0))
+        (batch,) = training.batches([task], tokenizer, chosen, random.Random(0))
         flat = training.arrays(batch)
         mine.append(float(training.scores(training.forward(trained, flat), heads, flat)))
         ours.append(reader.read(task.question, [task.pairs[0].text])[0].score)

@@ -91,16 +91,16 @@ def graph_of(weights: Mapping[str, NDArray[Any]], *, pairs: bool = False) -> Any
         hidden = _layer(graph, weights, layer, hidden)
     graph.node("Identity", [hidden], "tokens")
     shape: list[str | int | None] = ["batch", "tokens_count"]
+    size: list[str | int | None] = [DIMENSIONS]
     inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)]
-    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [*shape, DIMENSIONS])
-    outputs = [tokens]
+    outputs = [helper.make_tensor_value_info("tokens", TensorProto.FLOAT, shape + size)]
     if pairs:
         inputs.append(helper.make_tensor_value_info("token_type_ids", TensorProto.FLOAT, shape))
     else:
         graph.node("ReduceMean", ["tokens", "one"], "mean", {"keepdims": 0})
         graph.node("LpNormalization", ["mean"], "embedding", {"axis": -1, "p": 2})
-        pooled = ["batch", DIMENSIONS]
-        outputs.insert(0, helper.make_tensor_value_info("embedding", TensorProto.FLOAT, pooled))
+        pooled = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, shape[:1] + size)
+        outputs.insert(0, pooled)
     body = helper.make_graph(graph.nodes, "all-minilm-l6-v2", inputs, outputs, graph.constants)
     # Opset 20 is the first with Gelu; IR 9 is what runtimes of that age read.
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_RUNTIME, 1)]
