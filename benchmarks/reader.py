@@ -30,7 +30,7 @@ SPANS = {"policy": 0.3, "company": 0.5}  # their gold spans are longer than an a
 ROUNDS = (
     training.ReaderSettings(rate=2e-4, epochs=1.0, seed=1, spans=SPANS, repeat={"company": 4}),
     training.ReaderSettings(
-        rate=1.4e-4, epochs=0.8, seed=2, spans=SPANS, repeat={"company": 6, "squad near-miss": 2}
+        rate=1.4e-4, epochs=0.6, seed=2, spans=SPANS, repeat={"company": 6, "squad near-miss": 2}
     ),
 )
 
