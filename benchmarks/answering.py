@@ -36,7 +36,8 @@ from ragtune.types import Document, Evidence, Filter, System
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings(reader=os.environ.get("RAGTUNE_READER", "on"))  # off: as without one
-QUOTED, NEAR_MISS, OUT, FITTED = 1500, 1200, 800, 1500  # questions of each kind, at most
+QUOTED, NEAR_MISS, OUT = 1500, 1200, 800  # questions of each kind, at most
+FITTED = [500, 500, 300]
 POLICY = 40  # questions a site
 WORDS = 120
 
@@ -368,7 +369,7 @@ def _one_sentence(system: System) -> float:
 def fit_support(questions: Sequence[data.Asked], uris: Sequence[str], system: System) -> None:
     """Fits on what neither the reader was trained on nor anything is reported on."""
     articles = reader_data.squad_parts()["fit"]
-    sets = kinds(questions, articles, uris, [600, FITTED, OUT])
+    sets = kinds(questions, articles, uris, FITTED)
     rows = {name: supports(some, system) for name, some in sets.items()}
     own = data.company(SETTINGS)
     asked, foreign = reader_data.company_questions("fit"), reader_data.strangers("fit")
@@ -387,11 +388,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--fit", action="store_true", help="fit data/support.json and stop")
     parser.add_argument("--quick", action="store_true", help="a tenth of the questions, no files")
+    parser.add_argument("--share", type=int, default=1, help="ask only one in this many questions")
     arguments = parser.parse_args()
     if not (BENCH / "squad").exists():
         print(f"skipped: no public data in {BENCH} (set RAGTUNE_BENCH)")
         return
-    scale = 10 if arguments.quick else 1
+    scale = 10 if arguments.quick else arguments.share
     documents, questions = data.squad()
     _fitted, reported = data.halves(documents)
     uris = [d.uri for d in documents]

@@ -53,9 +53,10 @@ K1, B = 0.6, 0.3  # BM25: a sentence's length says little, a repeated word less 
 NEIGHBOUR = 0.5  # a question's word in the sentence before counts this much: "It costs …"
 HEADING = 0.5  # … and so does one in the heading path
 STEPS = 0.1  # added to a list of steps where the question asks how to do something
-OUTDATED = 0.5  # taken off where a newer version of the document was found: more than CLOSE
+OUTDATED = 0.5  # taken off where a newer version of the document was found: more than either CLOSE
 EMBEDDED = 12  # units embedded for a question; 20 and 40 found no more answers and took longer
-CLOSE = 0.25  # a second quote's rank may be this much below the first's
+CLOSE = 0.25  # a second quote's rank may be this much below the first's …
+CLOSE_READ = 0.45  # … and this much once read, which sets ranks further apart
 READ = 6  # units that the reader reads; 8 and 10 chose no better
 READING = 0.8  # weight of a reading, beside a cosine
 KEPT = 10  # evidence sentences that are returned
@@ -370,11 +371,12 @@ def _quotes(
     `scores` are the units' ranks before reading, by document and start: they lead growth.
     """
     form = asked.form(question)
+    close = CLOSE if answers[0].reading is None else CLOSE_READ
     quotes: list[Quote] = []
     taken: list[tuple[int, int, int]] = []
     said: list[str] = []
     for unit in answers:
-        if len(quotes) == settings.quotes or unit.score < answers[0].score - CLOSE:
+        if len(quotes) == settings.quotes or unit.score < answers[0].score - close:
             break
         document = unit.document
         folded = " ".join(words.tokens(unit.text))
