@@ -7,7 +7,8 @@ BIN = $(VENV)/bin
 # brings several GB of CUDA): make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
-.PHONY: setup tune-setup demo test lint types unit integration wheel picture sample grounded-adapter clean
+.PHONY: setup tune-setup demo test lint types unit integration wheel picture sample reader \
+	grounded-adapter clean
 
 setup: $(VENV)/.installed
 	@$(BIN)/ragtune weights
@@ -47,6 +48,11 @@ integration: tune-setup
 wheel: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	$(BIN)/python -m build --wheel
+
+# Needs the public data of benchmarks/reader_data.py; about 40 minutes of one core.
+reader: tune-setup  ## trains the shipped reader again and fits the support score
+	$(BIN)/python -m benchmarks.reader
+	$(BIN)/python -m benchmarks.answering --fit
 
 sample: setup  ## makes the sample company's office files again
 	$(BIN)/python scripts/make_sample.py

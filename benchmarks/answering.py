@@ -1,11 +1,14 @@
 """Quoted answers: what they hold, what they cite, what is declined, and how fast.
 
     python -m benchmarks.answering          every table, into benchmarks/results/answering.*
-    python -m benchmarks.answering --fit    fits src/ragtune/data/support.json first
+    python -m benchmarks.answering --fit    fits src/ragtune/data/support.json, and stops
 
-All through `retrieve.search` and `evidence.select`, the functions that `ask` calls. The support
-score is fitted on one half of SQuAD v2's articles and everything on SQuAD is reported on the other
-half. Intervals are 95%, percentile bootstrap over questions, 2,000 samples.
+RAGTUNE_READER=off measures (or fits) without the reader; its results stand beside, as
+answering-off.json, and `benchmarks/reader.py --report` compares the two.
+
+All through `retrieve.search` and `evidence.select`, the functions that `ask` calls. The reader is
+trained and the support score fitted on articles and sites of which nothing is reported here
+(`reader_data.py`). Intervals are 95%, percentile bootstrap over questions, 2,000 samples.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from benchmarks import answering_data as data
-from benchmarks import machine
+from benchmarks import machine, reader_data
 from benchmarks.answering_fit import fit
 from benchmarks.retrieval_data import BENCH, held
 from numpy.typing import NDArray
@@ -30,8 +35,9 @@ from ragtune.config import Settings
 from ragtune.types import Document, Evidence, Filter, System
 
 RESULTS = Path(__file__).parent / "results"
-SETTINGS = Settings()
-QUOTED, NEAR_MISS, OUT, FITTED = 1500, 1200, 800, 1500  # questions of each kind, at most
+SETTINGS = Settings(reader=os.environ.get("RAGTUNE_READER", "on"))  # off: as without one
+QUOTED, NEAR_MISS, OUT = 1500, 1200, 800  # questions of each kind, at most
+FITTED = [500, 500, 300]
 POLICY = 40  # questions a site
 WORDS = 120
 
@@ -84,8 +90,11 @@ def squad_quotes(questions: Sequence[data.Asked], system: System) -> dict[str, A
             for x in found.quotes
         ]
         counts = [len(x.split()) for x in quotes]
+        phrase = marked(found)
         rows.append(
             {
+                "phrase in the first quote, F1": max(token_f1(phrase, a) for a in q.answers),
+                "phrase is the gold answer": max(token_f1(phrase, a) == 1 for a in q.answers),
                 "first quote contains the gold answer": _has(quotes[:1], gold),
                 "two quotes contain it": _has(quotes, gold),
                 "gold paragraph cited by the first quote": any(cited[:1]),
@@ -101,6 +110,24 @@ def squad_quotes(questions: Sequence[data.Asked], system: System) -> dict[str, A
             }
         )
     return {name: figure(row[name] for row in rows) for name in rows[0]}
+
+
+def marked(found: Evidence) -> str:
+    """The words that are marked in the first quote."""
+    for quote in found.quotes[:1]:
+        span = quote.span
+        return span.text[span.phrase_start - span.start : span.phrase_end - span.start]
+    return ""
+
+
+def token_f1(text: str, gold: str) -> float:
+    """SQuAD's F1: shared words of both, without articles and punctuation (1606.05250)."""
+    left, right = (
+        Counter(w for w in re.findall(r"\w+", x.casefold()) if w not in {"a", "an", "the"})
+        for x in (text, gold)
+    )
+    shared = (left & right).total()
+    return 2 * shared / (left.total() + right.total()) if shared else 0.0
 
 
 def _has(texts: Sequence[str], gold: Sequence[str]) -> bool:
@@ -151,14 +178,18 @@ def kinds(
 
 
 def squad_declined(sets: dict[str, list[Case]], system: System) -> dict[str, Any]:
-    """At the shipped threshold, and at the one that keeps exactly 90% of these questions."""
+    """At the shipped threshold, and at those that keep 90% and 80% of these questions."""
     scores = {
         name: np.array([row["support"] for row in supports(some, system)])
         for name, some in sets.items()
     }
-    own = float(np.quantile(scores["answerable"], 0.1))
     out: dict[str, Any] = {}
-    for label, cut in (("shipped threshold", support.threshold()), ("90% kept here", own)):
+    cuts = {"shipped threshold": support.threshold(system.reader is not None)}
+    cuts |= {
+        f"{100 - lost}% kept here": float(np.quantile(scores["answerable"], lost / 100))
+        for lost in (10, 20)
+    }
+    for label, cut in cuts.items():
         out[label] = {
             "threshold": cut,
             "answerable kept": figure(scores["answerable"] >= cut),
@@ -179,9 +210,14 @@ def auroc(yes: NDArray[np.float64], no: NDArray[np.float64]) -> float:
 
 
 def policies() -> dict[str, Any]:
-    """One store a site: share of the gold span's content words in at most 120 quoted words."""
+    """One store a site: share of the gold span's content words in at most 120 quoted words.
+
+    Only the half of the sites that the reader never saw.
+    """
     rows: list[dict[str, float]] = []
     for document, questions in data.policyqa(POLICY):
+        if document.title not in reader_data.policy_parts()["report"]:
+            continue
         system = data.index(f"policy-{document.title}", [document], SETTINGS)
         windows = _windows(document)
         vectors = system.embedder.embed(windows)
@@ -217,7 +253,7 @@ def _share(gold: str, text: str) -> float:
 
 def sample_company() -> dict[str, Any]:
     """The held-out and the unanswerable questions of the sample company."""
-    system = data.company()
+    system = data.company(SETTINGS)
     rows: list[dict[str, Any]] = []
     for row in data.sample("heldout"):
         found = answer(row["question"], system)
@@ -296,9 +332,25 @@ def latency(questions: Sequence[str], system: System) -> dict[str, float]:
         "first evidence p90": 1e3 * float(np.quantile(total, 0.9)),
         "first evidence, processor time p50": 1e3 * float(np.median(busy)),
         "one sentence embedded p50": 1e3 * _one_sentence(system),
+        "one pair read p50": 1e3 * _one_pair(questions, system),
         "load average while measured": os.getloadavg()[0],
         "first evidence best": 1e3 * float(np.min(total)),
     }
+
+
+def _one_pair(questions: Sequence[str], system: System) -> float:
+    """Processor seconds to read a question with a sentence that was found for it."""
+    if system.reader is None:
+        return 0.0
+    times = []
+    for text in questions[:40]:
+        hits, _, answers = evidence.ranked(text, retrieve.search(text, system, SETTINGS), system)
+        for unit in answers[: evidence.READ]:
+            pair = [evidence.reading_text(unit, hits[unit.hit])]
+            start = time.process_time()
+            system.reader.read(text, pair)
+            times.append(time.process_time() - start)
+    return float(np.median(times))
 
 
 def _one_sentence(system: System) -> float:
@@ -314,22 +366,40 @@ def _one_sentence(system: System) -> float:
 # ---------------------------------------------------------------- the run
 
 
+def fit_support(questions: Sequence[data.Asked], uris: Sequence[str], system: System) -> None:
+    """Fits on what neither the reader was trained on nor anything is reported on."""
+    articles = reader_data.squad_parts()["fit"]
+    sets = kinds(questions, articles, uris, FITTED)
+    rows = {name: supports(some, system) for name, some in sets.items()}
+    own = data.company(SETTINGS)
+    asked, foreign = reader_data.company_questions("fit"), reader_data.strangers("fit")
+    rows["answerable, company"] = supports([(q, None) for q in asked], own)
+    rows["foreign"] = supports([(q, None) for q in foreign], own)
+    rows["answerable, policies"] = []
+    for document, some in data.policyqa(POLICY):
+        if document.title in reader_data.policy_parts()["fit"]:
+            site = data.index(f"policy-{document.title}", [document], SETTINGS)
+            rows["answerable, policies"] += supports([(q.text, None) for q in some], site)
+            rows["foreign"] += supports([(q, None) for q in foreign[:40]], site)
+    fit(rows, "read" if system.reader is not None else "model")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--fit", action="store_true", help="fit data/support.json and stop")
     parser.add_argument("--quick", action="store_true", help="a tenth of the questions, no files")
+    parser.add_argument("--share", type=int, default=1, help="ask only one in this many questions")
     arguments = parser.parse_args()
     if not (BENCH / "squad").exists():
         print(f"skipped: no public data in {BENCH} (set RAGTUNE_BENCH)")
         return
-    scale = 10 if arguments.quick else 1
+    scale = 10 if arguments.quick else arguments.share
     documents, questions = data.squad()
-    fitted, reported = data.halves(documents)
+    _fitted, reported = data.halves(documents)
     uris = [d.uri for d in documents]
     system = data.index("squad", documents, SETTINGS)
     if arguments.fit:
-        sets = kinds(questions, fitted, uris, [FITTED // scale, FITTED // scale, OUT // scale])
-        fit({name: supports(some, system) for name, some in sets.items()})
+        fit_support(questions, uris, system)
         return
     asked = [q for q in questions if q.article in reported and q.answers][: QUOTED // scale]
     limits = [QUOTED // scale, NEAR_MISS // scale, OUT // scale]
@@ -347,7 +417,10 @@ def main() -> None:
         print("\n".join(table(name, result[name])), flush=True)
     if not arguments.quick:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "answering.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        name = "answering" if SETTINGS.reader == "on" else "answering-off"
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        if SETTINGS.reader == "off":
+            return
         text = [_HEADER, machine.markdown(result["machine"])]
         text += ["\n".join(table(name, result[name])) for name in steps]
         (RESULTS / "answering.md").write_text("\n\n".join([*text, _WRITTEN]) + "\n", "utf-8")
@@ -356,9 +429,9 @@ def main() -> None:
 _HEADER = """# Answering
 
 `python -m benchmarks.answering`. The quoted mode, through `retrieve.search` and `evidence.select`
-with default settings. The support score is fitted on one half of SQuAD v2's articles; all figures
-on SQuAD are of the other half. In brackets: 95% bootstrap interval over questions, and their
-number."""
+with default settings. All figures on SQuAD are of the half of v2's articles, those on policyqa of
+the half of the sites, that neither the reader was trained nor the support score fitted on. In
+brackets: 95% bootstrap interval over questions, and their number. Without the reader: reader.md."""
 _WRITTEN = """## written mode
 
 Measured by `benchmarks/written.py`."""

@@ -22,6 +22,7 @@ import ragtune
 from ragtune.config import Settings
 from ragtune.ingest.split import embedded_text, split
 from ragtune.models.embed import load_embedder
+from ragtune.models.reader import load_reader
 from ragtune.store.embedded import EmbeddedStore
 from ragtune.types import Block, Document, Embedder, Passage, SourceMap, System
 
@@ -97,7 +98,8 @@ def index(name: str, documents: Sequence[Document], settings: Settings) -> Syste
                 for d, p in _passages(documents, embedder, settings)
             )
         stamp.write_text(mark)
-    return System(EmbeddedStore(folder / "data"), embedder, _NoGenerator())
+    reader = load_reader(settings)
+    return System(EmbeddedStore(folder / "data"), embedder, _NoGenerator(), reader=reader)
 
 
 def _passages(
@@ -120,14 +122,16 @@ def _passages(
         )
 
 
-def company() -> System:
+def company(settings: Settings) -> System:
     """The sample company, read from its files in a workspace of its own."""
     root = WORK / "company"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(SAMPLE / "company", root / "company")
     workspace = ragtune.init(root)
     workspace.add([root / "company"])
-    return System(workspace.store, workspace.system.embedder, _NoGenerator())
+    system = workspace.system
+    reader = load_reader(settings)
+    return System(workspace.store, system.embedder, _NoGenerator(), reader=reader)
 
 
 class _NoGenerator:

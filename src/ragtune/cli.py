@@ -308,10 +308,13 @@ def demo(keep: str | None, workspace: str | None, as_json: bool) -> None:
 @common
 def weights(workspace: str | None, as_json: bool) -> None:
     """Obtain and check the model weights now (otherwise at first use)."""
+    from ragtune.models import embed, reader
     from ragtune.models import weights as catalogue
 
     with progress(as_json) as on_progress:
         folders = {name: catalogue.obtain(name, on_progress) for name in catalogue.CATALOGUE}
+        embed.built("int8", on_progress)
+        reader.built(reader.shipped(), on_progress)
     out(as_json, {"weights": folders}, [f"{n}: {p}" for n, p in folders.items()])
 
 

@@ -65,6 +65,13 @@ class Settings:
     reranker: str = _setting(
         "", "search", "Path of a cross-encoder folder (model.onnx, tokenizer.json); empty: none."
     )
+    reader: str = _setting(
+        "on",
+        "search",
+        "Reads the best sentences together with the question: which answers, with which words, or "
+        "none. on (the workspace's own where tuned, else the shipped one), off, or the path of a "
+        "folder with delta.safetensors.",
+    )
     # -- answer
     answer: Literal["quote", "write"] = _setting(
         "quote",

@@ -1,16 +1,19 @@
 """From hits to evidence: sentences ranked against the question, quotes, and a support score.
 
-    hits ─▶ units (sentences, items, rows) ─▶ rank ─▶ quotes grown around the best ─▶ support
+    hits ─▶ units (sentences, items, rows) ─▶ rank ─▶ read the best ─▶ quotes ─▶ support
 
 A unit's rank is the cosine of question and unit, plus its BM25 share, plus two hints: how well
-the search ranked its passage, and whether it holds the type of answer that is asked for. The
-weights were chosen on the fitting half of SQuAD v2's articles and the sample company's training
-questions, and measured on the other half and on documents unlike both (benchmarks/answering.py).
+the search ranked its passage, and whether it holds the type of answer that is asked for. A reader
+(`models/reader.py`) then reads the best together with the question, reorders them, and marks the
+answering words. The weights were chosen on the fitting half of SQuAD v2's articles and the sample
+company's training questions, and measured on the other half and on documents unlike both
+(benchmarks/answering.py).
 """
 
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
@@ -24,7 +27,17 @@ from ragtune import support, words
 from ragtune.config import Settings
 from ragtune.quoting import grow
 from ragtune.sentences import sentences
-from ragtune.types import BlockKind, Document, Evidence, Hit, Quote, Sentence, System
+from ragtune.types import (
+    BlockKind,
+    Document,
+    Evidence,
+    Hit,
+    Quote,
+    Reader,
+    Reading,
+    Sentence,
+    System,
+)
 from ragtune.versions import superseded
 
 if TYPE_CHECKING:
@@ -40,12 +53,17 @@ K1, B = 0.6, 0.3  # BM25: a sentence's length says little, a repeated word less 
 NEIGHBOUR = 0.5  # a question's word in the sentence before counts this much: "It costs …"
 HEADING = 0.5  # … and so does one in the heading path
 STEPS = 0.1  # added to a list of steps where the question asks how to do something
-OUTDATED = 0.5  # taken off where a newer version of the document was found: more than CLOSE
+OUTDATED = 0.5  # taken off where a newer version of the document was found: more than either CLOSE
 EMBEDDED = 12  # units embedded for a question; 20 and 40 found no more answers and took longer
-CLOSE = 0.25  # a second quote's rank may be this much below the first's
+CLOSE = 0.25  # a second quote's rank may be this much below the first's …
+CLOSE_READ = 0.45  # … and this much once read, which sets ranks further apart
+READ = 6  # units that the reader reads; 8 and 10 chose no better
+READING = 0.8  # weight of a reading, beside a cosine
 KEPT = 10  # evidence sentences that are returned
+SHORT = 80  # characters; a shorter unit is read together with the end of the one before
 
 
+_LINE_END = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _EARLIER = frozenset("earlier former formerly old older outdated previous previously past".split())
 
 
@@ -61,9 +79,11 @@ class Unit:
     terms: Counter[str]  # stems of content words
     context: frozenset[str]  # stems of the heading path
     before: Mapping[str, int] = field(default_factory=dict)  # terms of the unit before
+    previous: int = -1  # where the unit before starts, in the same hit; -1: none
     cosine: float = 0.0
     lexical: float = 0.0  # BM25 / the largest BM25 of all units
     score: float = 0.0
+    reading: Reading | None = None
 
     @property
     def text(self) -> str:
@@ -82,19 +102,13 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
     Hits whose document has changed or gone since the search are left out: what is quoted is always
     what the document says now.
     """
-    hits, units = _units(hits, system)
-    if not units:
-        return Evidence(hits=tuple(hits))
-    _rank(question, units, _scaled(hits), system)
-    _step_lists(question, units)
-    _outdated(question, units)
-    answers = sorted(
-        (unit for unit in _answering(units) if unit.kind != "heading" and not unit.asks),
-        key=lambda unit: -unit.score,
-    )
+    hits, units, answers = ranked(question, hits, system)
     if not answers:
         return Evidence(hits=tuple(hits))
-    quotes = _quotes(question, answers, units, hits, settings)
+    scores = {(u.document.id, u.start): u.score for u in units}
+    if system.reader is not None:
+        _read(question, answers, hits, system.reader)
+    quotes = _quotes(question, answers, scores, settings)
     best = answers[0]
     hit = hits[best.hit]
     score = support.score(
@@ -105,18 +119,74 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
             best.text,
             {*best.terms, *best.before, *best.context},
             "\n".join((hit.title, hit.passage.heading, hit.text)),
+            [unit.reading.score for unit in answers if unit.reading is not None],
         )
     )
     threshold = settings.threshold
     if threshold < 0:
-        threshold = system.calibration.get("threshold", support.threshold())
+        read = system.reader is not None
+        threshold = system.calibration.get("threshold", support.threshold(read))
     return Evidence(
-        sentences=tuple(_sentence(u.document, u.start, u.end, u.score) for u in answers[:KEPT]),
+        sentences=tuple(_marked(unit) for unit in answers[:KEPT]),
         quotes=tuple(quotes),
         support=score,
         supported=score >= threshold,
         hits=tuple(hits),
     )
+
+
+def ranked(
+    question: str, hits: Sequence[Hit], system: System
+) -> tuple[list[Hit], list[Unit], list[Unit]]:
+    """The hits that still hold, all their units in reading order, and those that may answer.
+
+    The latter are neither headings nor questions, best first.
+    """
+    hits, units = _units(hits, system)
+    if not units:
+        return hits, [], []
+    _rank(question, units, _scaled(hits), system)
+    _step_lists(question, units)
+    _outdated(question, units)
+    answers = sorted(
+        (unit for unit in _answering(units) if unit.kind != "heading" and not unit.asks),
+        key=lambda unit: -unit.score,
+    )
+    return hits, units, answers
+
+
+def reading_text(unit: Unit, hit: Hit) -> str:
+    """What a reader gets of a unit: its headings on the first line, itself on the last.
+
+    A short unit ("By train: 2nd class") says little alone: the end of the one before comes in
+    between. The unit keeps its length, so offsets into the last line are offsets into the unit.
+    """
+    lines = [(hit.passage.heading or hit.title).replace("\n", " ")]
+    if unit.previous >= 0 and unit.end - unit.start < SHORT:
+        before = unit.document.text[unit.previous : unit.start].split()
+        lines.append(" ".join(before)[-SHORT:])
+    return "\n".join([*lines, _LINE_END.sub(" ", unit.text)])
+
+
+def _read(question: str, answers: list[Unit], hits: Sequence[Hit], reader: Reader) -> None:
+    """Reads the best of `answers`, reorders all of them in place and keeps the readings.
+
+    What was not read counts as the worst that was.
+    """
+    read = answers[:READ]
+    texts = [reading_text(unit, hits[unit.hit]) for unit in read]
+    for unit, reading in zip(read, reader.read(question, texts), strict=True):
+        unit.reading = reading
+    added = [gain(unit.reading.score) for unit in read if unit.reading is not None]
+    least = min(added)
+    for number, unit in enumerate(answers):
+        unit.score += added[number] if number < len(added) else least
+    answers.sort(key=lambda unit: -unit.score)
+
+
+def gain(logit: float) -> float:
+    """What a reading adds to a rank: 0 to READING, growing with the chance of an answer."""
+    return READING / (1 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
 # ---------------------------------------------------------------- units
@@ -137,6 +207,7 @@ def _units(hits: Sequence[Hit], system: System) -> tuple[list[Hit], list[Unit]]:
             continue
         context = frozenset(words.content(hit.passage.heading or hit.title))
         before: Mapping[str, int] = {}
+        previous = -1
         blocks = document.map.blocks
         at = 0
         for low, high in sentences(document.text, start, end, blocks):
@@ -145,17 +216,20 @@ def _units(hits: Sequence[Hit], system: System) -> tuple[list[Hit], list[Unit]]:
             kind: BlockKind = "paragraph"
             if at < len(blocks) and blocks[at].start <= low:
                 kind = blocks[at].kind
-            terms = _terms(document.text[low:high])
+            held = terms(document.text[low:high])
             if (document.id, low) not in seen and any(map(str.isalnum, document.text[low:high])):
                 seen.add((document.id, low))
-                units.append(Unit(len(kept), document, low, high, kind, terms, context, before))
-            before = terms
+                units.append(
+                    Unit(len(kept), document, low, high, kind, held, context, before, previous)
+                )
+            before, previous = held, low
         kept.append(hit)
     return kept, units
 
 
 @lru_cache(maxsize=20_000)
-def _terms(text: str) -> Counter[str]:
+def terms(text: str) -> Counter[str]:
+    """How often each stem of a content word stands in `text`."""
     return Counter(words.content(text))
 
 
@@ -289,18 +363,20 @@ def _embed(texts: Sequence[str], system: System) -> Floats:
 def _quotes(
     question: str,
     answers: Sequence[Unit],
-    units: Sequence[Unit],
-    hits: Sequence[Hit],
+    scores: Mapping[tuple[int, int], float],
     settings: Settings,
 ) -> list[Quote]:
-    """The best unit and those that come close, each grown; none overlaps another."""
+    """The best unit and those that come close, each grown; none overlaps another.
+
+    `scores` are the units' ranks before reading, by document and start: they lead growth.
+    """
     form = asked.form(question)
-    scores = {(u.document.id, u.start): u.score for u in units}
+    close = CLOSE if answers[0].reading is None else CLOSE_READ
     quotes: list[Quote] = []
     taken: list[tuple[int, int, int]] = []
     said: list[str] = []
     for unit in answers:
-        if len(quotes) == settings.quotes or unit.score < answers[0].score - CLOSE:
+        if len(quotes) == settings.quotes or unit.score < answers[0].score - close:
             break
         document = unit.document
         folded = " ".join(words.tokens(unit.text))
@@ -314,14 +390,29 @@ def _quotes(
         )
         taken.append((document.id, start, end))
         said.append(folded)
-        span = _sentence(document, start, end, unit.score)
+        span = _sentence(document, start, end, unit.score, _phrase(unit, end))
         at = _sentence(document, unit.start, unit.end, unit.score).place  # opens at the key
         span = replace(span, place=replace(at, boxes=span.place.boxes))
         quotes.append(Quote(span, unit.start, min(unit.end, end)))
     return quotes
 
 
-def _sentence(document: Document, start: int, end: int, score: float) -> Sentence:
+def _marked(unit: Unit) -> Sentence:
+    """The unit as an evidence sentence, with its answering words."""
+    return _sentence(unit.document, unit.start, unit.end, unit.score, _phrase(unit, unit.end))
+
+
+def _phrase(unit: Unit, end: int) -> tuple[int, int]:
+    """The answering words that the reader found, document offsets up to `end`; 0, 0: none."""
+    if unit.reading is None or unit.reading.end <= unit.reading.start:
+        return 0, 0
+    low, high = unit.start + unit.reading.start, min(unit.start + unit.reading.end, end)
+    return (low, high) if low < high else (0, 0)
+
+
+def _sentence(
+    document: Document, start: int, end: int, score: float, phrase: tuple[int, int] = (0, 0)
+) -> Sentence:
     from ragtune.places import place
 
     return Sentence(
@@ -334,4 +425,5 @@ def _sentence(document: Document, start: int, end: int, score: float) -> Sentenc
         document.text[start:end],
         score,
         place(document, start, end),
+        *phrase,
     )

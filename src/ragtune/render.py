@@ -9,6 +9,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -113,22 +114,37 @@ def answer_lines(answer: Answer) -> list[str]:
 
 
 def quote_lines(citation: Citation) -> list[str]:
-    """The quote with its key sentence in bold and its marker at the end."""
-    before = citation.quote[: max(0, citation.key_start - citation.start)]
-    key = citation.quote[len(before) : max(0, citation.key_end - citation.start)] or citation.quote
-    after = citation.quote[len(before) + len(key) :]
-    opened, closed = "\ue000", "\ue001"  # private marks survive wrapping, then become bold
-    text = f"{safe(before)}{opened}{safe(key)}{closed}{safe(after)} [{citation.marker}]"
-    bold_on, bold_off = click.style("|", bold=True).split("|")
+    """The quote, its key sentence bold, the answering words underlined, its marker at the end."""
+    first, last = citation.start, citation.start + len(citation.quote)
+    key = (citation.key_start, citation.key_end)
+    if key[1] <= key[0]:
+        key = (first, last)
+    phrase = (citation.phrase_start, citation.phrase_end)
+    cuts = sorted({first, last, *(min(max(at, first), last) for at in (*key, *phrase))})
+    # A private mark before each piece tells its style; marks survive wrapping, then become codes.
+    text = ""
+    for low, high in pairwise(cuts):
+        style = (key[0] <= low < key[1]) + 2 * (phrase[0] <= low < phrase[1])
+        text += chr(_MARK + style) + safe(citation.quote[low - first : high - first])
+    style = 0
     lines: list[str] = []
-    inside = False
-    for line in _paragraphs(text):
-        starts = inside
-        for mark in line:
-            inside = True if mark == opened else False if mark == closed else inside
-        line = (bold_on if starts else "") + line.replace(opened, bold_on).replace(closed, bold_off)
-        lines.append(line + (bold_off if inside else ""))
+    for line in _paragraphs(f"{text}{chr(_MARK)} [{citation.marker}]"):
+        made = _STYLES[style] if style else ""
+        for character in line:
+            if _MARK <= ord(character) < _MARK + len(_STYLES):
+                made += _STYLES[0] if style else ""
+                style = ord(character) - _MARK
+                made += _STYLES[style] if style else ""
+            else:
+                made += character
+        lines.append(made + (_STYLES[0] if style else ""))
     return lines
+
+
+_MARK = 0xE000
+_BOLD, _UNDERLINED = "\x1b[1m", "\x1b[4m"
+_RESET = "\x1b[0m"
+_STYLES = (_RESET, _BOLD, _UNDERLINED, _BOLD + _UNDERLINED)
 
 
 def hit_lines(number: int, hit: Hit) -> list[str]:

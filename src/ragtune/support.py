@@ -22,6 +22,8 @@ from ragtune import question as asked
 from ragtune import words
 
 NAMES = ("close", "around", "ahead", "shared", "named", "agrees")
+READ = ("reads", "picks")  # only where a reader has read
+SURE = 6.0  # a reading's logit beyond it, on either side, says no more
 CLOSE = 0.65  # a cosine beyond it is wording, not relevance
 AROUND = 0.45  # … and a mean cosine beyond it says that all the text is of one kind
 SHARED = 2  # words in common beyond it likewise
@@ -34,13 +36,15 @@ def features(
     best: str,
     terms: Set[str],
     hit: str,
+    readings: Sequence[float] = (),
 ) -> dict[str, float]:
     """The features by name.
 
     `cosines` are those of the question and the ranked units, best unit first (0: not compared),
     `near` those of the units in the best unit's hit. `best` is that unit's text, `terms` the
     content words of it, the unit before and its headings, `hit` title, headings and text of the
-    hit.
+    hit. `readings` are the reader's logits of the units that it read, best unit first; without
+    any, there are no features of reading.
 
     close   largest cosine of the question and one of the three best units, up to CLOSE
     around  mean of the (at most) four first of `near`, up to AROUND
@@ -48,6 +52,8 @@ def features(
     shared  whether `terms` hold SHARED of the question's content words: 0, 0.5 or 1
     named   share of the question's names and codes that stand in `hit`; 1 where it has none
     agrees  0 where the question asks for what is not so and the best unit denies nothing, else 1
+    reads   largest of `readings`, from 0 (-SURE and below) to 1 (SURE and above)
+    picks   that of the best unit, likewise
     """
     wanted = set(words.content(question))
     names = {words.stem(name) for name in words.names(question)}
@@ -55,7 +61,7 @@ def features(
     largest = max(cosines[:3])
     compared = [cosine for cosine in cosines if cosine]
     middle = statistics.median(compared) if compared else 0.0
-    return {
+    found = {
         "close": min(largest, CLOSE),
         "around": min(sum(near[:4]) / len(near[:4]), AROUND) if near else 0.0,
         "ahead": max(0.0, largest - middle),
@@ -63,22 +69,29 @@ def features(
         "named": len(names & held) / len(names) if names else 1.0,
         "agrees": float(not asked.denies(question) or asked.denial(best)),
     }
+    if readings:
+        found |= {"reads": _share(max(readings)), "picks": _share(readings[0])}
+    return found
+
+
+def _share(logit: float) -> float:
+    return (max(-SURE, min(SURE, logit)) + SURE) / (2 * SURE)
 
 
 def score(values: Mapping[str, float]) -> float:
     """The support in [0, 1] for a question with these features."""
-    fitted = shipped()
-    total = fitted["intercept"] + sum(fitted[name] * values[name] for name in NAMES)
+    fitted = shipped("reads" in values)
+    total = fitted["intercept"] + sum(fitted[name] * value for name, value in values.items())
     return 1 / (1 + math.exp(-total))
 
 
-def threshold() -> float:
-    """The shipped threshold: it keeps 90% of the answerable questions that it was fitted on."""
-    return shipped()["threshold"]
+def threshold(read: bool = False) -> float:
+    """The shipped threshold, for scores with or without a reader's readings."""
+    return shipped(read)["threshold"]
 
 
-@lru_cache(maxsize=1)
-def shipped() -> Mapping[str, float]:
+@lru_cache(maxsize=2)
+def shipped(read: bool = False) -> Mapping[str, float]:
     """The coefficients by feature name, with `intercept` and `threshold`."""
     stored = json.loads(files("ragtune").joinpath("data/support.json").read_text("utf-8"))
-    return {name: float(value) for name, value in stored["model"].items()}
+    return {name: float(value) for name, value in stored["read" if read else "model"].items()}

@@ -372,7 +372,7 @@ class Reading:
     """What a reader finds in one text for a question.
 
     `score` grows with the chance that the text answers the question. `start` and `end` are the
-    answering words, offsets into the text; 0, 0 when there are none.
+    answering words, offsets into the text's last line; 0, 0 when there are none.
     """
 
     score: float
@@ -381,7 +381,10 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Reads question and text together: does the text answer, and with which words."""
+    """Reads question and text together: does the text answer, and with which words.
+
+    Lines of a text before its last are its headings, read along.
+    """
 
     name: str
 

@@ -281,12 +281,22 @@ _OPTIMISED = "optimised"  # marks folders whose model.onnx is already fused; hol
 
 
 def built(variant: Variant = "int8", on_progress: OnProgress | None = None) -> Path:
-    """The folder with the embedded model's ONNX file and tokenizer, built at the first call.
+    """The folder with the embedded model's ONNX file and tokenizer, built at the first call."""
+    return build_folder(
+        _folder_name(variant), lambda source, made: minilm.write(source, made, variant), on_progress
+    )
 
-    The file is optimised by the installed ONNX Runtime, so its version is part of the folder's
-    name. Two processes may build at once: each in its own folder, and the first rename wins.
+
+def build_folder(
+    name: str, write: Callable[[Path, Path], Path], on_progress: OnProgress | None = None
+) -> Path:
+    """The cached folder `name` with model.onnx and tokenizer.json, made where it is not whole.
+
+    `write` gets MiniLM's folder and a new one, and builds model.onnx there. The file is optimised
+    by the installed ONNX Runtime, so its version is part of the name. Two processes may build at
+    once: each in its own folder, and the first rename wins.
     """
-    folder = config.home() / "models" / _folder_name(variant)
+    folder = config.home() / "models" / name
     if _whole(folder):
         return folder
     import shutil
@@ -294,13 +304,13 @@ def built(variant: Variant = "int8", on_progress: OnProgress | None = None) -> P
 
     source = weights.obtain(weights.MINILM.name, on_progress)
     if on_progress is not None:
-        on_progress(Progress("build", 0, 1, f"{weights.MINILM.name} {variant}"))
+        on_progress(Progress("build", 0, 1, name))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as temporary:
             made = Path(temporary) / folder.name
             made.mkdir()
-            model = minilm.write(source, made, variant)
+            model = write(source, made)
             shutil.copyfile(source / "tokenizer.json", made / "tokenizer.json")
             (made / _OPTIMISED).write_text(str(model.stat().st_size), "utf-8")
             for path in made.iterdir():
@@ -312,9 +322,9 @@ def built(variant: Variant = "int8", on_progress: OnProgress | None = None) -> P
                 made.rename(folder)
     except OSError as error:
         if not _whole(folder):  # otherwise another process was faster
-            raise WeightsError(f"cannot build the embedder in {folder.parent}: {error}") from None
+            raise WeightsError(f"cannot build {name} in {folder.parent}: {error}") from None
     if on_progress is not None:
-        on_progress(Progress("build", 1, 1, f"{weights.MINILM.name} {variant}"))
+        on_progress(Progress("build", 1, 1, name))
     return folder
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from ragtune.errors import GenerationError
-from ragtune.types import Generation, Message, Token
+from ragtune.types import Generation, Message, Reading, Token
 
 if TYPE_CHECKING:
     from ragtune.types import Vectors
@@ -45,6 +45,31 @@ class HashEmbedder:
     def count_tokens(self, text: str) -> int:
         """The number of words."""
         return len(_WORD.findall(text))
+
+
+class WordReader:
+    """Reads by words: the score is the share of the question's words in the text, from -2 to 2.
+
+    The phrase is the first word of the last line that the question does not hold.
+    """
+
+    name = "words"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+
+    def read(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
+        """One reading a text."""
+        self.calls.append((question, tuple(texts)))
+        asked = set(_WORD.findall(question.lower()))
+        found = []
+        for text in texts:
+            shared = len(asked & set(_WORD.findall(text.lower()))) / max(1, len(asked))
+            shift = text.rfind("\n") + 1
+            new = (m for m in _WORD.finditer(text, shift) if m.group().lower() not in asked)
+            phrase = next((m.span() for m in new), (shift, shift))
+            found.append(Reading(4 * shared - 2, phrase[0] - shift, phrase[1] - shift))
+        return found
 
 
 class ScriptedGenerator:

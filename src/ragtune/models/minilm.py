@@ -13,6 +13,7 @@ Architecture after "Attention is all you need" and BERT (6 post-norm layers, 12 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,36 +72,46 @@ class _Graph:
 
 def build(safetensors: Path) -> Any:
     """The fp32 graph as an onnx ModelProto (90 MB), from the published safetensors."""
-    from onnx import TensorProto, helper
     from safetensors.numpy import load_file
 
-    weights = load_file(safetensors)
+    return graph_of(load_file(safetensors))
+
+
+def graph_of(weights: Mapping[str, NDArray[Any]], *, pairs: bool = False) -> Any:
+    """The fp32 graph with these weights (named as in the published safetensors).
+
+    `pairs`: a graph for two texts read together, with the second input `token_type_ids` (float32,
+    shape (batch, tokens), 0 or 1) and without the pooled `embedding`.
+    """
+    from onnx import TensorProto, helper
+
     graph = _Graph()
-    hidden = _embeddings(graph, weights)
+    hidden = _embeddings(graph, weights, pairs)
     for layer in range(_LAYERS):
         hidden = _layer(graph, weights, layer, hidden)
     graph.node("Identity", [hidden], "tokens")
-    graph.node("ReduceMean", ["tokens", "one"], "mean", {"keepdims": 0})
-    graph.node("LpNormalization", ["mean"], "embedding", {"axis": -1, "p": 2})
-    body = helper.make_graph(
-        graph.nodes,
-        "all-minilm-l6-v2",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens_count"])],
-        [
-            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", DIMENSIONS]),
-            helper.make_tensor_value_info(
-                "tokens", TensorProto.FLOAT, ["batch", "tokens_count", DIMENSIONS]
-            ),
-        ],
-        graph.constants,
-    )
+    shape: list[str | int | None] = ["batch", "tokens_count"]
+    size: list[str | int | None] = [DIMENSIONS]
+    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)]
+    outputs = [helper.make_tensor_value_info("tokens", TensorProto.FLOAT, shape + size)]
+    if pairs:
+        inputs.append(helper.make_tensor_value_info("token_type_ids", TensorProto.FLOAT, shape))
+    else:
+        graph.node("ReduceMean", ["tokens", "one"], "mean", {"keepdims": 0})
+        graph.node("LpNormalization", ["mean"], "embedding", {"axis": -1, "p": 2})
+        pooled = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, shape[:1] + size)
+        outputs.insert(0, pooled)
+    body = helper.make_graph(graph.nodes, "all-minilm-l6-v2", inputs, outputs, graph.constants)
     # Opset 20 is the first with Gelu; IR 9 is what runtimes of that age read.
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_RUNTIME, 1)]
     return helper.make_model(body, opset_imports=opsets, ir_version=9)
 
 
-def _embeddings(graph: _Graph, weights: dict[str, NDArray[Any]]) -> str:
-    """Word + position + token type 0, normalised. Types and positions never vary: one constant."""
+def _embeddings(graph: _Graph, weights: Mapping[str, NDArray[Any]], pairs: bool) -> str:
+    """Word + position + token type, normalised. Type 0 and the positions never vary: one constant.
+
+    Type 1, where there are pairs, is type 0 and the difference of the two.
+    """
     zero = graph.constant("zero", np.array([0], np.int64))
     graph.constant("one", np.array([1], np.int64))
     words = graph.constant("words", weights["embeddings.word_embeddings.weight"])
@@ -112,7 +123,14 @@ def _embeddings(graph: _Graph, weights: dict[str, NDArray[Any]]) -> str:
     graph.node("Gather", [words, "input_ids"], "word", {"axis": 0})
     graph.node("Shape", ["input_ids"], "length", {"start": 1, "end": 2})
     graph.node("Slice", [positions, zero, "length", zero], "position")
-    graph.node("Add", ["word", "position"], "embedded")
+    graph.node("Add", ["word", "position"], "embedded" if not pairs else "placed")
+    if pairs:
+        types = weights["embeddings.token_type_embeddings.weight"]
+        difference = graph.constant("type.difference", types[1] - types[0])
+        last = graph.constant("last", np.array([-1], np.int64))
+        graph.node("Unsqueeze", ["token_type_ids", last], "second")
+        graph.node("Mul", ["second", difference], "type")
+        graph.node("Add", ["placed", "type"], "embedded")
     return graph.norm(
         "embedded",
         weights["embeddings.LayerNorm.weight"],
@@ -121,7 +139,7 @@ def _embeddings(graph: _Graph, weights: dict[str, NDArray[Any]]) -> str:
     )
 
 
-def _layer(graph: _Graph, weights: dict[str, NDArray[Any]], layer: int, x: str) -> str:
+def _layer(graph: _Graph, weights: Mapping[str, NDArray[Any]], layer: int, x: str) -> str:
     """One encoder layer: self-attention and a feed-forward part, each added and normalised."""
 
     def get(key: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -175,7 +193,8 @@ def write(source: Path, folder: Path, variant: str) -> Path:
         if variant == "int8":
             tokenizer = runtime.tokenizer(source / "tokenizer.json")
             tokenizer.enable_truncation(MAX_TOKENS)
-            quantize.quantize(model, lambda text: list(tokenizer.encode(text).ids), plain)
+            ids = [tokenizer.encode(text).ids for text in quantize.TEXTS]
+            quantize.quantize(model, [{"input_ids": np.array([i], np.int64)} for i in ids], plain)
         else:
             onnx.save(model, plain)
         optimise(plain, target)

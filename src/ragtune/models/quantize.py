@@ -12,7 +12,7 @@ far for per-channel int8. Measured, cosine to fp32 over questions and paragraphs
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _STANDS_OUT = 2.5  # times the median channel; 2 to 3 measured alike
 
 # What the activations' ranges are taken from: kinds of text, not knowledge.
-_TEXTS = (
+TEXTS = (
     "What does the extended warranty cover, and for how long?",
     "who do i ask about parental leave",
     "Can I return a product that was on sale?",
@@ -56,15 +56,16 @@ _TEXTS = (
 )
 
 
-def quantize(model: Any, encode: Callable[[str], Sequence[int]], target: Path) -> None:
+def quantize(model: Any, feeds: Sequence[Mapping[str, NDArray[Any]]], target: Path) -> None:
     """Writes `model` (an onnx ModelProto, fp32, changed in place) as int8 to `target`.
 
-    `encode` gives a text's token ids. Per-channel weight scales, an int8 embedding table, and
-    7-bit weights: on processors without VNNI 8-bit products saturate.
+    `feeds` are inputs to take the activations' ranges from, such as `TEXTS`. Per-channel
+    weight scales, an int8 embedding table, and 7-bit weights: on processors without VNNI 8-bit
+    products saturate.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    _smooth(model, _largest(model, [encode(text) for text in _TEXTS]))
+    _smooth(model, _largest(model, feeds))
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)  # it advises pre-processing on the root logger at every call
@@ -82,8 +83,10 @@ def quantize(model: Any, encode: Callable[[str], Sequence[int]], target: Path) -
         root.setLevel(level)
 
 
-def _largest(model: Any, texts: Sequence[Sequence[int]]) -> dict[str, NDArray[np.float32]]:
-    """For each product's input, the largest magnitude of each channel over `texts`."""
+def _largest(
+    model: Any, feeds: Sequence[Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[np.float32]]:
+    """For each product's input, the largest magnitude of each channel over `feeds`."""
     import onnx
     import onnxruntime
     from onnx import helper
@@ -96,8 +99,8 @@ def _largest(model: Any, texts: Sequence[Sequence[int]]) -> dict[str, NDArray[np
         watched.SerializeToString(), runtime.options(), providers=["CPUExecutionProvider"]
     )
     largest: dict[str, NDArray[np.float32]] = {}
-    for ids in texts:
-        outputs = session.run(names, {"input_ids": np.array([ids], np.int64)})
+    for feed in feeds:
+        outputs = session.run(names, dict(feed))
         for name, values in zip(names, outputs, strict=True):
             now = np.abs(values[0]).max(axis=0)
             largest[name] = np.maximum(largest.get(name, now), now)
