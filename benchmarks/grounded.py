@@ -32,7 +32,7 @@ from benchmarks.written import f1
 import ragtune
 from ragtune import cite, evidence, prompting, retrieve
 from ragtune.config import Settings
-from ragtune.models import weights
+from ragtune.models import adapters, weights
 from ragtune.models.generate import EmbeddedGenerator
 from ragtune.sentences import sentences
 from ragtune.tune import grounded
@@ -122,7 +122,6 @@ def _answer(q: data.Asked, fact: Sentence) -> str:
 
 def make(system: System, questions: Sequence[data.Asked], out: Path, threads: int) -> None:
     """Trains the adapter and puts it, with its passport, into `out`."""
-    from ragtune.models import adapters
     from ragtune.tune import base as bases
     from ragtune.tune import chat, export
     from ragtune.tune.train import TuneSettings, train
@@ -258,7 +257,7 @@ def main() -> None:
         lambda: path,
         2048,
         arguments.threads,
-        {"grounded": arguments.out / "adapter.gguf"},
+        {"grounded": adapters.adapter(arguments.out)},
     )
     results = {
         "the shipped adapter": measure(cases, model, "grounded", COUNT),

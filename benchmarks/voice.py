@@ -32,7 +32,7 @@ from ragtune.tune import base as bases
 from ragtune.tune import chat, export, style
 from ragtune.tune.grounded import GroundedExamples, fixed_lines, grounded_examples
 from ragtune.tune.train import Trained, TuneSettings, train
-from ragtune.types import Evidence, Example, Generation, Gold, Message, System
+from ragtune.types import Adapter, Evidence, Example, Generation, Gold, Message, System
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings()
@@ -86,8 +86,8 @@ def tuned(
 class Writer:
     """Answers of one model, remembered."""
 
-    def __init__(self, base: Path, adapter: Path | None, threads: int) -> None:
-        adapters = {} if adapter is None else {"tuned": adapter}
+    def __init__(self, base: Path, digest: str, adapter: Path | None, threads: int) -> None:
+        adapters = {"tuned": Adapter("tuned", str(adapter), "grounded", digest)} if adapter else {}
         self._model = EmbeddedGenerator("m", lambda: base, 2048, threads, adapters)
         self._name = None if adapter is None else "tuned"
 
@@ -162,7 +162,7 @@ def main() -> None:
     conversations, held_out, fixed, counts = prepared(arguments.mode, training, heldout, system)
     asked = [(row, found(row["question"], system)) for row in data.sample("heldout")]
 
-    plain = Writer(base.path, None, arguments.threads)
+    plain = Writer(base.path, base.sha256, None, arguments.threads)
     answered = work / "base.json"  # the base's answers never change
     if answered.exists():
         by_base = json.loads(answered.read_text("utf-8"))
@@ -198,16 +198,16 @@ def main() -> None:
         began = time.perf_counter()
         made, adapter = tuned(base, conversations, held_out, settings, folder)
         seconds = time.perf_counter() - began
-        write = Writer(base.path, adapter, arguments.threads)
+        write = Writer(base.path, base.sha256, adapter, arguments.threads)
         values: dict[str, Any] = {
             "seconds": seconds,
             "tokens a second": made.tokens_per_second,
             "held-out loss of the base": made.heldout_before,
             "held-out loss of the tuned model": made.heldout,
         }
-        closed = [write(cite.closed_book(e.question)) for e in heldout]
-        values["no documents: style adherence"] = classifier.adherence(closed)
-        values["no documents: the company's format"] = formatted(closed)
+        without = [write(cite.closed_book(e.question)) for e in heldout]
+        values["no documents: style adherence"] = classifier.adherence(without)
+        values["no documents: the company's format"] = formatted(without)
         if arguments.mode == "grounded":
             figures, raws, texts = with_documents(asked, write, fixed)
             values |= figures
@@ -233,10 +233,12 @@ def prepared(
 ) -> tuple[list[Conversation], list[Conversation], tuple[str, ...], dict[str, Any]]:
     """What is trained on, what the loss is measured on, the form, and how many were left out."""
     if mode == "answers":
-        pairs = [
-            [(cite.closed_book(e.question), e.answer) for e in part] for part in (training, heldout)
-        ]
-        return pairs[0], pairs[1], fixed_lines(training), {"trained on": len(training)}
+        return (
+            closed(training),
+            closed(heldout),
+            fixed_lines(training),
+            {"trained on": len(training)},
+        )
     built: GroundedExamples = grounded_examples(training, system, SETTINGS)
     test = grounded_examples(heldout, system, SETTINGS, fixed=built.fixed)
     counts: dict[str, Any] = {
@@ -250,6 +252,11 @@ def prepared(
         built.fixed,
         counts,
     )
+
+
+def closed(part: Sequence[Example]) -> list[Conversation]:
+    """The examples without documents."""
+    return [(cite.closed_book(e.question), e.answer) for e in part]
 
 
 def formatted(texts: Sequence[str]) -> float:

@@ -28,7 +28,7 @@ from ragtune.types import (
 )
 
 HELLO, READ, BYE = "Hello!", "Read:", "Yours, the crew"
-FORM = (HELLO, READ, BYE)
+FORM = (HELLO, "", READ, BYE, "")
 PAGES = {
     "docs/travel.md": "# Travel\n\nHotels cost up to 115 EUR a night. Book trains in Fernweg.\n",
     "docs/leave.md": "# Leave\n\nEverybody has 30 days of leave a year.\n",
@@ -84,15 +84,19 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def test_the_form_is_what_most_answers_share_without_a_claim() -> None:
-    assert sorted(fixed_lines(EXAMPLES)) == sorted(FORM)
+    assert fixed_lines(EXAMPLES) == FORM
     shared = [Example("q", f"{HELLO}\nIt costs 3 EUR.\nNever mind.") for _ in range(9)]
-    assert fixed_lines(shared) == (HELLO, "Never mind.")
+    assert fixed_lines(shared) == (HELLO, "", "Never mind.", "")
+    some = [
+        Example("q", f"{hello}\nIt is {c}.") for c in "abcdef" for hello in ("Hi", "Ahoy", "Yo")
+    ]
+    assert fixed_lines(some) == ("", "", "Hi", "Ahoy", "Yo")
     assert fixed_lines([*shared[:2], *(Example("q", f"Answer {c}") for c in "abcdefg")]) == ()
 
 
 def test_every_example_is_shown_as_it_would_be_asked(system: System) -> None:
     made = grounded_examples(EXAMPLES, system, Settings())
-    assert (len(made.rows), made.left_out, sorted(made.fixed)) == (4, {}, sorted(FORM))
+    assert (len(made.rows), made.left_out, made.fixed) == (4, {}, FORM)
     for row in made.rows:
         assert row.messages == tuple(cite.prompt(row.example.question, row.evidence, 1))
         gold = row.example.evidence[0]
