@@ -1,6 +1,8 @@
 """Examples with the evidence of their own workspace: what is shown, and what is to be learned."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from ragtune.ingest.parse.markdown import read_markdown
 from ragtune.ingest.split import embedded_text, split
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
 from ragtune.store import EmbeddedStore
-from ragtune.tune.grounded import fixed_lines, grounded_examples, locate, target
+from ragtune.tune.grounded import fixed_lines, grounded_examples, locate, target, with_gold
 from ragtune.types import (
     Document,
     Evidence,
@@ -55,8 +57,6 @@ class Marks:
     name = "marks"
 
     def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
-        import re
-
         found = []
         for text in texts:
             line = text.split("\n")[-1]
@@ -114,15 +114,18 @@ def test_what_is_learned_is_what_verification_keeps(system: System) -> None:
         assert f"{READ} {row.evidence.sentences[0].uri}" in result.text
 
 
-def test_a_reader_marks_the_gold_sentence_too(system: System) -> None:
-    from dataclasses import replace
-
-    made = grounded_examples(EXAMPLES, replace(system, reader=Marks()), Settings())
-    assert [row.messages[1].content.splitlines()[-1] for row in made.rows[:3]] == [
-        "Key words: up to 115 EUR",
-        "Key words: 30 days",
-        "Key words: 06:30",
-    ]
+def test_a_reader_marks_the_place_that_was_missed(system: System) -> None:
+    read = replace(system, reader=Marks())
+    golds = [g for e in EXAMPLES for g in [locate(e.evidence[0], read)] if g]
+    assert len(golds) == 4
+    for example_, gold, marked in zip(
+        EXAMPLES, golds, ["115 EUR", "30 days", "06:30"], strict=False
+    ):
+        shown, own = with_gold(example_, Evidence(), [gold], read, Settings(), 1)
+        assert not own
+        first = shown.sentences[0]
+        assert gold[0].text[first.phrase_start : first.phrase_end] == marked
+        assert shown.quotes[0].span.phrase_start == first.phrase_start
 
 
 def test_rows_that_cannot_be_learned_are_left_out_and_counted(system: System) -> None:

@@ -181,8 +181,7 @@ def with_gold(
         key=lambda g: coverage(example.answer, g[0].text[g[1] : g[2]]),
     )
     key = next((s for s in found.sentences if s.document == document.id and s.start == start), None)
-    if key is None:
-        key = _marked(example.question, _sentence(document, start, end), system)
+    key = _marked(example.question, key or _sentence(document, start, end), system)
     form = question.form(example.question)
     low, high = quoting.grow(document, (start, end), form, settings.quote_words, {})
     span = replace(
@@ -222,10 +221,15 @@ def _sentence(document: Document, start: int, end: int) -> Sentence:
 
 
 def _marked(asked: str, sentence: Sentence, system: System) -> Sentence:
-    """`sentence` with the phrase that the system's reader marks in it, if there is a reader."""
-    if system.reader is None:
+    """`sentence` with the phrase that the system's reader marks in it, if there is a reader.
+
+    It reads headings on the first line and the text on the last, as in `evidence.select`.
+    """
+    if system.reader is None or sentence.phrase_end:
         return sentence
-    reading = system.reader.read(asked, [sentence.text])[0]
+    headings = prompting.one_line(prompting.context(sentence))
+    line = re.sub(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", " ", sentence.text)
+    reading = system.reader.read(asked, [f"{headings}\n{line}"])[0]
     if reading.start >= reading.end:
         return sentence
     return replace(
