@@ -60,7 +60,7 @@ class Marks:
         found = []
         for text in texts:
             line = text.split("\n")[-1]
-            match = re.search(r"\d\S*(?: \w+)?", line)
+            match = re.search(r"\d[\d:]*(?: \w+)?", line)
             found.append(Reading(1.0, *match.span()) if match else Reading(0.0))
         return found
 
