@@ -18,21 +18,22 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import answering_data as data
 from benchmarks import machine
 from benchmarks.answering import figure, plain, table
-from benchmarks.retrieval_data import BENCH
+from benchmarks.retrieval_data import BENCH, held
 from benchmarks.written import f1
 
 import ragtune
 from ragtune import cite, evidence, prompting, retrieve
 from ragtune.config import Settings
-from ragtune.models import weights
+from ragtune.models import adapters, weights
 from ragtune.models.generate import EmbeddedGenerator
 from ragtune.sentences import sentences
 from ragtune.tune import grounded
@@ -51,6 +52,7 @@ SETTINGS = Settings()
 TRAINED, HELD_OUT = 1200, 60
 COUNT = 1  # facts in a prompt
 RANK = 8
+RAW = 100  # questions for the raw model, which writes long
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,6 @@ def _answer(q: data.Asked, fact: Sentence) -> str:
 
 def make(system: System, questions: Sequence[data.Asked], out: Path, threads: int) -> None:
     """Trains the adapter and puts it, with its passport, into `out`."""
-    from ragtune.models import adapters
     from ragtune.tune import base as bases
     from ragtune.tune import chat, export
     from ragtune.tune.train import TuneSettings, train
@@ -220,6 +221,69 @@ def measure(
     return {name: figure(v[name] for v in found if name in v) for name in names}
 
 
+def against_quotes(model: EmbeddedGenerator) -> dict[str, Any]:
+    """Would a user rather have what the adapter writes, or the quotes?
+
+    Two answers to each question, from the same evidence. Points without looking at which is which:
+    more of what the gold answer needs wins; with as much of it, the shorter text, if by a quarter.
+    """
+    documents, pages = data.handbook()
+    sets: dict[str, list[tuple[str, Callable[[str], float], Evidence]]] = {}
+    company = data.company(SETTINGS)
+    sets["sample company"] = [
+        (row["question"], partial(_held_terms, row), _evidence(row["question"], company))
+        for row in data.sample("heldout")
+    ]
+    handbook = data.index("handbook", documents, SETTINGS)
+    sets["handbook"] = [
+        (q.text, partial(_held_facts, q.facts), _evidence(q.text, handbook)) for q in pages
+    ]
+    results: dict[str, Any] = {}
+    for name, asked in sets.items():
+        rows: list[dict[str, float]] = []
+        for question, score, shown in asked:
+            if not shown.sentences:
+                continue
+            stream = model.stream(
+                cite.prompt(question, shown, COUNT), Generation(96, adapter="grounded")
+            )
+            verified = cite.verify("".join(token.text for token in stream), shown, COUNT)
+            quoted = cite.quote(shown).text
+            texts = verified.text or quoted, quoted
+            scores = score(texts[0]), score(texts[1])
+            lengths = len(texts[0].split()), len(texts[1].split())
+            rows.append(
+                {
+                    "written: held of what the gold answer needs": scores[0],
+                    "quoted: held of what the gold answer needs": scores[1],
+                    "written: words": lengths[0],
+                    "quoted: words": lengths[1],
+                    "written: something unsupported was taken out": bool(verified.dropped),
+                    "written: falls back to the quotes": not verified.text,
+                    "written wins": scores[0] > scores[1]
+                    or (scores[0] == scores[1] > 0 and lengths[0] < 0.75 * lengths[1]),
+                    "quoted wins": scores[1] > scores[0],
+                }
+            )
+        results[name] = {key: figure(row[key] for row in rows) for key in rows[0]}
+    return results
+
+
+def _evidence(question: str, system: System) -> Evidence:
+    hits = retrieve.search(question, system, SETTINGS)
+    return evidence.select(question, hits, system, SETTINGS)
+
+
+def _held_terms(row: dict[str, Any], text: str) -> float:
+    """Of a gold answer and the terms that a complete one contains, the share that is held."""
+    terms = [list(row["answers"]), *([term] for term in row["must_contain"])]
+    return sum(any(plain(a) in plain(text) for a in term) for term in terms) / len(terms)
+
+
+def _held_facts(facts: tuple[tuple[str, ...], ...], text: str) -> float:
+    return held(facts, [text])
+
+
 def _inside(sentence: Sentence, q: data.Asked) -> bool:
     return sentence.uri == q.article and q.paragraph[0] <= sentence.start < q.paragraph[1]
 
@@ -258,11 +322,12 @@ def main() -> None:
         lambda: path,
         2048,
         arguments.threads,
-        {"grounded": arguments.out / "adapter.gguf"},
+        {"grounded": adapters.adapter(arguments.out)},
     )
     results = {
         "the shipped adapter": measure(cases, model, "grounded", COUNT),
-        "the raw model": measure(cases, model, None, SETTINGS.evidence_sentences),
+        "the raw model": measure(cases[:RAW], model, None, SETTINGS.evidence_sentences),
+        "against the quotes": against_quotes(model),
     }
     lines = ["# The grounded adapter", "", *ABOUT, "", machine.markdown(about), ""]
     for name, values in results.items():

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,14 +29,14 @@ from ragtune.models.generate import EmbeddedGenerator
 from ragtune.tune import base as bases
 from ragtune.tune import chat, export, style
 from ragtune.tune.grounded import GroundedExamples, fixed_lines, grounded_examples
-from ragtune.tune.train import Trained, TuneSettings, train
-from ragtune.types import Evidence, Example, Generation, Gold, Message, System
+from ragtune.tune.train import TuneSettings, train
+from ragtune.types import Adapter, Evidence, Example, Generation, Gold, Message, System
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings()
 VOICE = json.loads((data.SAMPLE / "voice.json").read_text("utf-8"))
-STYLED = 120  # training questions that the base answers for the style classifier
-LONGEST = 128  # tokens of an answer
+STYLED = 60  # training questions that the base answers for the style classifier
+LONGEST = 96  # tokens of an answer
 
 Conversation = tuple[Sequence[Message], str]
 
@@ -73,11 +71,27 @@ def tuned(
     heldout: Sequence[Conversation],
     settings: TuneSettings,
     folder: Path,
-) -> tuple[Trained, Path]:
-    """The adapter of one seed, and its GGUF file."""
+) -> tuple[dict[str, Any], Path]:
+    """Figures of one seed's training, and its adapter; one that was made before is used again."""
+    mark = data.digest(repr((list(rows), settings, base.sha256)))
+    made = folder / "made.json"
+    adapter = folder / "adapter.gguf"
+    if made.exists() and (found := json.loads(made.read_text("utf-8")))["mark"] == mark:
+        return found["figures"], adapter
     encoded = [[chat.encode(m, a, base.tokenizer) for m, a in part] for part in (rows, heldout)]
-    made = train(base, encoded[0], encoded[1], settings, folder)
-    return made, export.gguf_adapter(made.peft, base.path, folder / "adapter.gguf")
+    result = train(base, encoded[0], encoded[1], settings, folder)
+    export.gguf_adapter(result.peft, base.path, adapter)
+    figures: dict[str, Any] = {
+        "steps": result.steps,
+        "best step": result.best_step,
+        "tokens": sum(len(e.ids) for e in encoded[0]) * settings.epochs,
+        "tokens a second": result.tokens_per_second,
+        "seconds": result.seconds,
+        "held-out loss of the base": result.heldout_before,
+        "held-out loss of the tuned model": result.heldout,
+    }
+    made.write_text(json.dumps({"mark": mark, "figures": figures}), "utf-8")
+    return figures, adapter
 
 
 # ---------------------------------------------------------------- answers
@@ -86,14 +100,25 @@ def tuned(
 class Writer:
     """Answers of one model, remembered."""
 
-    def __init__(self, base: Path, adapter: Path | None, threads: int) -> None:
-        adapters = {} if adapter is None else {"tuned": adapter}
+    def __init__(self, base: Path, digest: str, adapter: Path | None, threads: int) -> None:
+        adapters = {"tuned": Adapter("tuned", str(adapter), "grounded", digest)} if adapter else {}
         self._model = EmbeddedGenerator("m", lambda: base, 2048, threads, adapters)
         self._name = None if adapter is None else "tuned"
 
     def __call__(self, messages: Sequence[Message]) -> str:
         generation = Generation(LONGEST, adapter=self._name)
         return "".join(token.text for token in self._model.stream(messages, generation))
+
+
+def without_tuning(asked: Sequence[Example], write: Writer, kept: Path) -> dict[str, str]:
+    """The base's closed-book answers by question; those in the file `kept` are not made again."""
+    known: dict[str, str] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    for number, example in enumerate(asked):
+        if example.question not in known:
+            known[example.question] = write(cite.closed_book(example.question))
+            if number % 10 == 9 or example is asked[-1]:
+                kept.write_text(json.dumps(known), "utf-8")
+    return known
 
 
 def found(question: str, system: System) -> Evidence:
@@ -151,25 +176,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=TuneSettings().epochs)
+    parser.add_argument("--batch", type=int, default=TuneSettings().batch)
     parser.add_argument("--mode", choices=("grounded", "answers"), default="grounded")
     arguments = parser.parse_args()
     work = data.WORK / "voice"
     work.mkdir(parents=True, exist_ok=True)
     about = machine.describe("torch", "transformers", "peft")
-    system = data.company()
+    system = data.company(SETTINGS)
     training, heldout = examples("train"), examples("heldout")
     base = bases.load(bases.locate(SETTINGS))
     conversations, held_out, fixed, counts = prepared(arguments.mode, training, heldout, system)
     asked = [(row, found(row["question"], system)) for row in data.sample("heldout")]
 
-    plain = Writer(base.path, None, arguments.threads)
-    answered = work / "base.json"  # the base's answers never change
-    if answered.exists():
-        by_base = json.loads(answered.read_text("utf-8"))
-    else:
-        questions = [e.question for e in [*training[:STYLED], *heldout]]
-        by_base = {q: plain(cite.closed_book(q)) for q in questions}
-        answered.write_text(json.dumps(by_base), "utf-8")
+    plain = Writer(base.path, base.sha256, None, arguments.threads)
+    by_base = without_tuning([*training[:STYLED], *heldout], plain, work / "base.json")
     classifier = style.train(
         [e.answer for e in training[:STYLED]], [by_base[e.question] for e in training[:STYLED]]
     )
@@ -192,22 +212,15 @@ def main() -> None:
         figures["verified: style adherence"] = classifier.adherence(texts)
         results["base, documents"] = figures
     for seed in range(arguments.seeds):
-        settings = TuneSettings(seed=seed, threads=arguments.threads, epochs=arguments.epochs)
+        settings = TuneSettings(
+            seed=seed, threads=arguments.threads, epochs=arguments.epochs, batch=arguments.batch
+        )
         folder = work / f"{arguments.mode}-{seed}"
-        shutil.rmtree(folder, ignore_errors=True)
-        began = time.perf_counter()
-        made, adapter = tuned(base, conversations, held_out, settings, folder)
-        seconds = time.perf_counter() - began
-        write = Writer(base.path, adapter, arguments.threads)
-        values: dict[str, Any] = {
-            "seconds": seconds,
-            "tokens a second": made.tokens_per_second,
-            "held-out loss of the base": made.heldout_before,
-            "held-out loss of the tuned model": made.heldout,
-        }
-        closed = [write(cite.closed_book(e.question)) for e in heldout]
-        values["no documents: style adherence"] = classifier.adherence(closed)
-        values["no documents: the company's format"] = formatted(closed)
+        values, adapter = tuned(base, conversations, held_out, settings, folder)
+        write = Writer(base.path, base.sha256, adapter, arguments.threads)
+        without = [write(cite.closed_book(e.question)) for e in heldout]
+        values["no documents: style adherence"] = classifier.adherence(without)
+        values["no documents: the company's format"] = formatted(without)
         if arguments.mode == "grounded":
             figures, raws, texts = with_documents(asked, write, fixed)
             values |= figures
@@ -233,10 +246,12 @@ def prepared(
 ) -> tuple[list[Conversation], list[Conversation], tuple[str, ...], dict[str, Any]]:
     """What is trained on, what the loss is measured on, the form, and how many were left out."""
     if mode == "answers":
-        pairs = [
-            [(cite.closed_book(e.question), e.answer) for e in part] for part in (training, heldout)
-        ]
-        return pairs[0], pairs[1], fixed_lines(training), {"trained on": len(training)}
+        return (
+            closed(training),
+            closed(heldout),
+            fixed_lines(training),
+            {"trained on": len(training)},
+        )
     built: GroundedExamples = grounded_examples(training, system, SETTINGS)
     test = grounded_examples(heldout, system, SETTINGS, fixed=built.fixed)
     counts: dict[str, Any] = {
@@ -250,6 +265,11 @@ def prepared(
         built.fixed,
         counts,
     )
+
+
+def closed(part: Sequence[Example]) -> list[Conversation]:
+    """The examples without documents."""
+    return [(cite.closed_book(e.question), e.answer) for e in part]
 
 
 def formatted(texts: Sequence[str]) -> float:

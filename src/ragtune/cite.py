@@ -77,10 +77,11 @@ class _Line:
 def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = ()) -> Verified:
     """Keeps the sentences of `written` that the `count` facts of its prompt support.
 
-    Each kept sentence gets the marker of the sentence that supports it. `fixed` are the sentences
-    of a company's form that claim nothing; a line that names documents is written again with those
-    that are cited. The status is "cited" when nothing was dropped, "partly_cited" otherwise,
-    "uncited" when nothing is left.
+    Each kept sentence gets the marker of the sentence that supports it. `fixed` are the lines of a
+    company's form that claim nothing, as `tune.grounded.fixed_lines` finds them: those before the
+    answer, "", those after it, "", and those that some answers have; the first two kinds stand in
+    every answer, once. A line that names documents names those that are cited. The status is
+    "cited" when nothing was dropped, "partly_cited" otherwise, "uncited" when nothing is left.
 
     In a company's form (`fixed` is not empty) an answer is never cut short: where the claims that
     are left do not answer, the first fact stands in the place of the first that failed; a list of
@@ -101,7 +102,7 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
             claim = text[start:end]
             if not words.tokens(claim):
                 continue
-            if claim in fixed:
+            if claim in fixed:  # two on one line
                 line.claims.append((claim, ()))
                 continue
             kept, support = _checked(claim, sources)
@@ -113,7 +114,7 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
     quoted = 0
     if fixed and shown and not _answered(lines, shown, bool(dropped)):
         lines, quoted = _with_quote(lines, shown[0])
-    text, citations = _written(lines)
+    text, citations = _written(_in_form(lines, fixed))
     status: Status = "uncited" if not citations else "partly_cited" if dropped else "cited"
     return Verified(text if citations else "", citations, status, tuple(dropped), quoted)
 
@@ -126,8 +127,10 @@ def unsourced(written: str, fixed: Sequence[str] = ()) -> str:
 def _read(raw: str, sources: Sequence[Sentence], fixed: Sequence[str]) -> _Line:
     """The line as a part of the company's form, or an empty one for claims."""
     line = raw.strip()
-    if line in fixed:
-        return _Line(form=line)
+    said = words.tokens(line)
+    for form in fixed:
+        if said and said == words.tokens(form):
+            return _Line(form=form)
     match = _NAMING.fullmatch(line)
     if match:
         names = match["names"].rstrip(".")
@@ -214,6 +217,23 @@ def _with_quote(lines: Sequence[_Line], fact: Sentence) -> tuple[list[_Line], in
     for line in (*before, *after):  # nothing is said twice
         line.claims = [(c, s) for c, s in line.claims if not s or s[0].start not in cited]
     return [*before, *made, *after], len(made)
+
+
+def _in_form(lines: Sequence[_Line], fixed: Sequence[str]) -> list[_Line]:
+    """`lines` with what always stands before and after an answer, each once and in its order."""
+    if "" not in fixed:
+        return list(lines)
+    at = fixed.index("")
+    end = fixed.index("", at + 1) if "" in fixed[at + 1 :] else len(fixed)
+    named = next((line for line in lines if line.names), _Line(names=" and "))
+    always = {*fixed[:at], *fixed[at + 1 : end]}
+
+    def made(form: str) -> _Line:
+        naming = form.endswith(":")
+        return _Line(form=f"{form} " if naming else form, names=named.names if naming else "")
+
+    body = [line for line in lines if line.form.strip() not in always]
+    return [*map(made, fixed[:at]), *body, *map(made, fixed[at + 1 : end])]
 
 
 def _quotation(spans: Sequence[Sentence], step: bool = False) -> _Line:

@@ -11,7 +11,7 @@ from ragtune import cite, prompting
 from ragtune.types import Evidence, Place, Quote, Sentence
 
 HELLO, SHELF, BYE = "Good air to you!", "On the shelf:", "Stay dry – your crew"
-FIXED = (HELLO, SHELF, BYE)
+FIXED = (HELLO, "", SHELF, BYE, "", "Take care.")
 HOTEL = "Hotel costs are reimbursed up to 115 EUR a night within the country."
 STEPS = "A trip is booked like this:\n1. Open Fernweg.\n2. Choose the cost centre.\n3. Send it."
 
@@ -110,13 +110,32 @@ def test_steps_stay_whole_or_are_the_source() -> None:
 )
 def test_a_line_that_names_documents_names_those_that_are_cited(line: str) -> None:
     text = f"{HOTEL}\n{line}"
-    made = cite.verify(text, evidence(), 1, FIXED).text.splitlines()
+    made = cite.verify(text, evidence(), 1).text.splitlines()
     assert made == [f"{HOTEL} [1]", f"{line.partition(':')[0]}: policies/travel.pdf"]
     assert cite.verify(line, evidence(), 1).text == ""  # it claims nothing by itself
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [HOTEL],
+        [BYE, HOTEL, HELLO],
+        [HELLO, f"{SHELF} {HOTEL}", f"{SHELF} [4]", HOTEL, f"{BYE}.", BYE.upper()],
+        [HELLO, HOTEL, f"{SHELF} [1]", BYE[:-4]],
+    ],
+)
+def test_the_form_stands_once_and_in_its_order(lines: list[str]) -> None:
+    made = cite.verify("\n".join(lines), evidence(), 1, FIXED).text.splitlines()
+    assert made == [HELLO, f"{HOTEL} [1]", f"{SHELF} policies/travel.pdf", BYE]
+
+
+def test_a_line_that_some_answers_have_stays_where_it_is() -> None:
+    lines = cite.verify(written(HOTEL, "Take care."), evidence(), 1, FIXED).text.splitlines()
+    assert lines[1:3] == [f"{HOTEL} [1]", "Take care."]
+
+
 def test_a_line_with_a_colon_is_a_claim() -> None:
-    result = cite.verify("Note: the hotel costs 200 EUR", evidence(), 1, FIXED)
+    result = cite.verify("Note: the hotel costs 200 EUR", evidence(), 1)
     assert result.dropped == ("Note: the hotel costs 200 EUR",)
 
 

@@ -1,6 +1,8 @@
 """Examples with the evidence of their own workspace: what is shown, and what is to be learned."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from ragtune.ingest.parse.markdown import read_markdown
 from ragtune.ingest.split import embedded_text, split
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
 from ragtune.store import EmbeddedStore
-from ragtune.tune.grounded import fixed_lines, grounded_examples, locate, target
+from ragtune.tune.grounded import fixed_lines, grounded_examples, locate, target, with_gold
 from ragtune.types import (
     Document,
     Evidence,
@@ -28,7 +30,7 @@ from ragtune.types import (
 )
 
 HELLO, READ, BYE = "Hello!", "Read:", "Yours, the crew"
-FORM = (HELLO, READ, BYE)
+FORM = (HELLO, "", READ, BYE, "")
 PAGES = {
     "docs/travel.md": "# Travel\n\nHotels cost up to 115 EUR a night. Book trains in Fernweg.\n",
     "docs/leave.md": "# Leave\n\nEverybody has 30 days of leave a year.\n",
@@ -55,12 +57,10 @@ class Marks:
     name = "marks"
 
     def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
-        import re
-
         found = []
         for text in texts:
             line = text.split("\n")[-1]
-            match = re.search(r"\d\S*(?: \w+)?", line)
+            match = re.search(r"\d[\d:]*(?: \w+)?", line)
             found.append(Reading(1.0, *match.span()) if match else Reading(0.0))
         return found
 
@@ -84,15 +84,19 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def test_the_form_is_what_most_answers_share_without_a_claim() -> None:
-    assert sorted(fixed_lines(EXAMPLES)) == sorted(FORM)
+    assert fixed_lines(EXAMPLES) == FORM
     shared = [Example("q", f"{HELLO}\nIt costs 3 EUR.\nNever mind.") for _ in range(9)]
-    assert fixed_lines(shared) == (HELLO, "Never mind.")
+    assert fixed_lines(shared) == (HELLO, "", "Never mind.", "")
+    some = [
+        Example("q", f"{hello}\nIt is {c}.") for c in "abcdef" for hello in ("Hi", "Ahoy", "Yo")
+    ]
+    assert fixed_lines(some) == ("", "", "Hi", "Ahoy", "Yo")
     assert fixed_lines([*shared[:2], *(Example("q", f"Answer {c}") for c in "abcdefg")]) == ()
 
 
 def test_every_example_is_shown_as_it_would_be_asked(system: System) -> None:
     made = grounded_examples(EXAMPLES, system, Settings())
-    assert (len(made.rows), made.left_out, sorted(made.fixed)) == (4, {}, sorted(FORM))
+    assert (len(made.rows), made.left_out, made.fixed) == (4, {}, FORM)
     for row in made.rows:
         assert row.messages == tuple(cite.prompt(row.example.question, row.evidence, 1))
         gold = row.example.evidence[0]
@@ -110,15 +114,18 @@ def test_what_is_learned_is_what_verification_keeps(system: System) -> None:
         assert f"{READ} {row.evidence.sentences[0].uri}" in result.text
 
 
-def test_a_reader_marks_the_gold_sentence_too(system: System) -> None:
-    from dataclasses import replace
-
-    made = grounded_examples(EXAMPLES, replace(system, reader=Marks()), Settings())
-    assert [row.messages[1].content.splitlines()[-1] for row in made.rows[:3]] == [
-        "Key words: up to 115 EUR",
-        "Key words: 30 days",
-        "Key words: 06:30",
-    ]
+def test_a_reader_marks_the_place_that_was_missed(system: System) -> None:
+    read = replace(system, reader=Marks())
+    golds = [g for e in EXAMPLES for g in [locate(e.evidence[0], read)] if g]
+    assert len(golds) == 4
+    for example_, gold, marked in zip(
+        EXAMPLES, golds, ["115 EUR", "30 days", "06:30"], strict=False
+    ):
+        shown, own = with_gold(example_, Evidence(), [gold], read, Settings(), 1)
+        assert not own
+        first = shown.sentences[0]
+        assert gold[0].text[first.phrase_start : first.phrase_end] == marked
+        assert shown.quotes[0].span.phrase_start == first.phrase_start
 
 
 def test_rows_that_cannot_be_learned_are_left_out_and_counted(system: System) -> None:

@@ -35,6 +35,7 @@ from ragtune.types import (
 )
 
 FIXED = 0.2  # share of the answers in which a line of the company's form stands, at least
+ALWAYS = 0.6  # … and from which on it belongs to every answer
 LONGEST_PHRASE = 12  # words
 LONGEST_UNIT = 30  # words of a sentence that may be an answer as it is
 
@@ -64,22 +65,30 @@ class GroundedExamples:
 def fixed_lines(examples: Sequence[Example]) -> tuple[str, ...]:
     """The lines of the company's form: equal in many answers, and without a claim.
 
-    A line whose end names the documents of the evidence counts by its beginning ("On the shelf:").
-    Lines with a number are never part of the form: a fact that many answers share is a claim.
+    First those of most answers that stand before what is answered, "", those after it, "", and
+    those that many have. A line whose end names the documents of the evidence counts by its
+    beginning ("On the shelf:"). A line with a number is never part of the form: a fact that many
+    answers share is a claim. Empty where there is no form.
     """
     counts: Counter[str] = Counter()
+    places: Counter[str] = Counter()  # in the first half of their answers
+    naming: set[str] = set()
     for example in examples:
-        found: dict[str, None] = {}  # a set in the order of the lines
-        for line in example.answer.splitlines():
+        lines = [line.strip() for line in example.answer.splitlines() if line.strip()]
+        found: dict[str, bool] = {}
+        for number, line in enumerate(lines):
             form = _naming(line, [gold.document for gold in example.evidence])
-            if form:
-                found[form] = None
-            elif line.strip() and not words.numbers(line):
-                found[line.strip()] = None
+            naming |= {form} if form else set()
+            if len(lines) > 1 and (form or not words.numbers(line)):
+                found.setdefault(form or line, 2 * number < len(lines) - 1)
         counts.update(list(found))
-    enough = max(3, FIXED * len(examples))
-    kept = {line for line, n in counts.items() if n >= enough}
-    return tuple(line for line in counts if line in kept)
+        places.update([line for line, early in found.items() if early])
+    many = [line for line, n in counts.items() if n >= max(3, FIXED * len(examples))]
+    most = [line for line in many if counts[line] > ALWAYS * len(examples)]
+    before = [line for line in most if 2 * places[line] > counts[line] and line not in naming]
+    after = [line for line in most if line not in before]
+    some = [line for line in many if line not in most]
+    return (*before, "", *after, "", *some) if many else ()
 
 
 def grounded_examples(
@@ -172,8 +181,7 @@ def with_gold(
         key=lambda g: coverage(example.answer, g[0].text[g[1] : g[2]]),
     )
     key = next((s for s in found.sentences if s.document == document.id and s.start == start), None)
-    if key is None:
-        key = _marked(example.question, _sentence(document, start, end), system)
+    key = _marked(example.question, key or _sentence(document, start, end), system)
     form = question.form(example.question)
     low, high = quoting.grow(document, (start, end), form, settings.quote_words, {})
     span = replace(
@@ -213,10 +221,15 @@ def _sentence(document: Document, start: int, end: int) -> Sentence:
 
 
 def _marked(asked: str, sentence: Sentence, system: System) -> Sentence:
-    """`sentence` with the phrase that the system's reader marks in it, if there is a reader."""
-    if system.reader is None:
+    """`sentence` with the phrase that the system's reader marks in it, if there is a reader.
+
+    It reads headings on the first line and the text on the last, as in `evidence.select`.
+    """
+    if system.reader is None or sentence.phrase_end:
         return sentence
-    reading = system.reader.read(asked, [sentence.text])[0]
+    headings = prompting.one_line(prompting.context(sentence))
+    line = re.sub(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", " ", sentence.text)
+    reading = system.reader.read(asked, [f"{headings}\n{line}"])[0]
     if reading.start >= reading.end:
         return sentence
     return replace(
@@ -249,7 +262,7 @@ def target(answer: str, shown: Evidence, count: int, fixed: Sequence[str]) -> st
     direct = ""  # the first claim: what the company answers
     for raw in answer.splitlines():
         line = raw.strip()
-        form = next((f for f in fixed if line == f or (f[-1:] == ":" and line.startswith(f))), "")
+        form = next((f for f in fixed if f and (line == f or _names(line, f))), "")
         if form:
             parts.append(_Part(form if line == form else f"{form} [1]"))
             continue
@@ -350,10 +363,18 @@ def _with_phrase(source: Sentence, phrase: str) -> Sentence:
 
 def _names_none(example: Example, fixed: Sequence[str]) -> bool:
     """Whether the line for documents names none of the evidence's: a refusal, as "nothing yet"."""
-    forms = [form for form in fixed if form.endswith(":")]
-    lines = [x for x in map(str.strip, example.answer.splitlines()) if x.startswith(tuple(forms))]
+    lines = [
+        line
+        for line in map(str.strip, example.answer.splitlines())
+        if any(_names(line, form) for form in fixed)
+    ]
     named = any(gold.document in line for line in lines for gold in example.evidence)
-    return bool(forms and lines) and not named
+    return bool(lines) and not named
+
+
+def _names(line: str, form: str) -> bool:
+    """Whether `line` is the one for documents that begins as `form`."""
+    return form.endswith(":") and line.startswith(form)
 
 
 def _naming(line: str, documents: Sequence[str]) -> str:
