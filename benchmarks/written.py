@@ -89,7 +89,7 @@ def main() -> None:
     _, reported = data.halves(documents)
     asked = [q for q in questions if q.answers and q.article in reported][:count]
     squad = replace(data.index("squad", documents, SETTINGS), generator=generator)
-    company = replace(data.company(), generator=generator)
+    company = replace(data.company(SETTINGS), generator=generator)
     held_out = [(r["question"], r["answers"]) for r in data.sample("heldout")][:count]
     results = {
         "squad": measure([(q.text, q.answers) for q in asked], squad),
