@@ -15,6 +15,7 @@ from ragtune.errors import ConfigError
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
     from ragtune.tune.run import TuneReport
     from ragtune.tune.train import Step
+    from ragtune.workspace import Workspace
 
 _SHOWN = 3  # held-out questions that are printed before and after
 _QUIET = 10.0  # seconds between two lines where there is no terminal
@@ -92,6 +93,9 @@ def tune(
         from ragtune.tune.run import tune as run
         from ragtune.tune.train import TuneSettings
 
+        if mode == "reader":
+            _reader(opened, file, columns, seed or 0, as_json)
+            return
         plan = Plan(
             file, name, mode, heldout, _columns(columns), facts,  # type: ignore[arg-type]
             TuneSettings(**changes), samples, resume,
@@ -99,6 +103,33 @@ def tune(
         with progress(as_json) as on_progress:
             report = run(plan, opened, on_progress, _Steps(as_json), _note)
     out(as_json, report, _lines(report))
+
+
+def _reader(
+    opened: Workspace, file: Path, columns: tuple[str, ...], seed: int, as_json: bool
+) -> None:
+    from ragtune import config
+    from ragtune.models.reader import FOLDER
+    from ragtune.tune.examples import read_examples
+    from ragtune.tune.reader import tune_reader
+
+    found = read_examples(file, _columns(columns))
+    folder = opened.root / config.DATA_FOLDER / FOLDER
+    with progress(as_json) as on_progress:
+        report = tune_reader(
+            found.examples, opened.system, opened.settings, folder, on_progress, seed
+        )
+    verdict = (
+        f"kept: `ask` uses it from now on; without {folder} it uses the shipped one again"
+        if report.kept
+        else "not kept: it is no better than before"
+    )
+    out(as_json, report, [
+        f"reader: {report.trained} examples, {report.missing} without a place in the documents",
+        f"the best sentence is the right one in {report.heldout} held-out questions: "
+        f"{report.before:.0%} before, {report.after:.0%} after",
+        verdict,
+    ])  # fmt: skip
 
 
 def _columns(options: tuple[str, ...]) -> dict[str, str]:

@@ -82,7 +82,7 @@ class Workspace:
         from ragtune.models.adapters import Adapters
         from ragtune.models.embed import load_embedder
         from ragtune.models.generate import load_generator
-        from ragtune.models.reader import load_reader
+        from ragtune.models.reader import FOLDER, load_reader
         from ragtune.models.rerank import load_reranker
 
         tuned = Adapters(self.root / config.DATA_FOLDER)
@@ -91,7 +91,7 @@ class Workspace:
             embedder=load_embedder(self.settings),
             generator=load_generator(self.settings, None, tuned),
             reranker=load_reranker(self.settings),
-            reader=load_reader(self.settings, self.root / config.DATA_FOLDER / "reader"),
+            reader=load_reader(self.settings, self.root / config.DATA_FOLDER / FOLDER),
             calibration=self._calibration(),
             adapters=tuned,
         )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 GRAPH_VERSION = 1
 DELTA = "delta.safetensors"
+FOLDER = "reader"  # a workspace's own reader, in its data folder
 MAX_TOKENS = 160
 _QUESTION, _HEADINGS, _BEFORE = 48, 20, 20  # tokens of each part, at most
 PHRASE = 24  # tokens of a marked phrase, at most
