@@ -68,21 +68,31 @@ def generator(known: dict[str, Adapter]) -> EmbeddedGenerator:
 
 def text(made: EmbeddedGenerator, question: str, adapter: str | None) -> str:
     messages = [SHARED, Message("user", question)]
-    stream = made.stream(messages, Generation(max_tokens=10, adapter=adapter))
+    stream = made.stream(messages, Generation(max_tokens=6, adapter=adapter))
     return "".join(token.text for token in stream)
 
 
 def test_interleaved_requests_equal_fresh_ones(two: dict[str, Adapter]) -> None:
     kinds = [(q, a) for q in QUESTIONS for a in (None, *two)]
-    fresh = {kind: text(generator(two), *kind) for kind in kinds}
-    assert len({fresh[QUESTIONS[0], a] for a in (None, *two)}) == 3  # they do differ
+    # What a model that never saw another adapter writes: at first, and going on from its own work
+    # (a prompt whose beginning is there already is computed in other portions, and rounds so).
+    fresh: dict[tuple[str, str | None], set[str]] = {kind: set() for kind in kinds}
+    for adapter in (None, *two):
+        for first, second in (QUESTIONS, QUESTIONS[::-1]):
+            alone = generator(two)
+            for question in (first, first, second, second, first):
+                fresh[question, adapter].add(text(alone, question, adapter))
+    for question in QUESTIONS:  # adapters do make a difference here
+        assert sum(len(fresh[question, a]) for a in (None, *two)) == len(
+            set().union(*(fresh[question, a] for a in (None, *two)))
+        )
     made = generator(two)
     wrong: list[tuple[object, str]] = []
 
     def ask(order: list[tuple[str, str | None]]) -> None:
         for kind in order:
             found = text(made, *kind)
-            if found != fresh[kind]:
+            if found not in fresh[kind]:
                 wrong.append((kind, found))
 
     # Each kind after each other kind, the same prompt under another adapter above all.
