@@ -7,7 +7,7 @@ and such an export is never registered.
 
 What is expected to differ: the trainer computes with the base's dequantised weights, llama.cpp
 with the same weights in their quantised form, but it rounds activations to 8 bits in every product
-and keeps keys and values in f16. `benchmarks/results/export.md` has the figures.
+and keeps keys and values in f16. `benchmarks/export.py` measures it.
 """
 
 from __future__ import annotations
