@@ -35,7 +35,7 @@ from ragtune.types import Adapter, Evidence, Example, Generation, Gold, Message,
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings()
 VOICE = json.loads((data.SAMPLE / "voice.json").read_text("utf-8"))
-STYLED = 60  # training questions that the base answers for the style classifier
+STYLED = 40  # training questions that the base answers for the style classifier
 LONGEST = 96  # tokens of an answer
 
 Conversation = tuple[Sequence[Message], str]
@@ -207,7 +207,7 @@ def main() -> None:
         },
     }
     if arguments.mode == "grounded":
-        figures, raws, texts = with_documents(asked, plain, ())
+        figures, raws, texts = with_documents(asked[:STYLED], plain, ())
         figures["raw: style adherence"] = classifier.adherence(raws)
         figures["verified: style adherence"] = classifier.adherence(texts)
         results["base, documents"] = figures
