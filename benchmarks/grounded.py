@@ -69,7 +69,7 @@ class Row:
 
 def rows(questions: Sequence[data.Asked], system: System, gold: bool) -> list[Row]:
     """The questions with their evidence; with `gold`, the gold sentence where it was missed."""
-    made = []
+    made: list[Row] = []
     for q in questions:
         if gold and len(made) == TRAINED + HELD_OUT:
             break
