@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -23,6 +24,8 @@ QUESTIONS = (
 )
 UNANSWERED = "Does the company pay for my gym membership?"
 WRITTEN = "How many working days may I work from another EU country?"
+TUNED = "grounded"
+VOICE = "Your own voice, in minutes:  ragtune tune examples.jsonl --name crew"
 EDITED = "policies/remote-work.md"
 EDIT = ("up to two days a week", "up to three days a week")
 EDIT_QUESTION = "How many days a week may I work from home?"
@@ -65,8 +68,16 @@ def _show(workspace: Workspace, company: Path, bar: Bar, say: Callable[[str], No
     say(_title("3. Ask what nobody wrote down"))
     _ask(workspace, UNANSWERED, say)
 
-    say(_title("4. Let the small model write; every sentence is checked against the evidence"))
-    _ask(workspace, WRITTEN, say, write=True)
+    say(_title("4. Let a small model write: as it comes, then tuned; every sentence is checked"))
+    _ask(workspace, WRITTEN, say, "base")
+    if TUNED in workspace.system.adapters:
+        say(
+            click.style(
+                f"\nThe same model with the adapter “{TUNED}”, 40 minutes of tuning:", dim=True
+            )
+        )
+        _ask(workspace, WRITTEN, say, TUNED)
+    say(click.style(VOICE, dim=True))
 
     say(_title("5. Change one file, delete another: true for the very next question"))
     _ask(workspace, EDIT_QUESTION, say)
@@ -83,12 +94,13 @@ def _show(workspace: Workspace, company: Path, bar: Bar, say: Callable[[str], No
 
 
 def _ask(
-    workspace: Workspace, question: str, say: Callable[[str], None], write: bool = False
+    workspace: Workspace, question: str, say: Callable[[str], None], model: str | None = None
 ) -> float:
     say(click.style(f"\n? {question}", fg="cyan", bold=True))
     started = time.perf_counter()
-    for event in workspace.ask_stream(question, answer="write" if write else "quote"):
-        if isinstance(event, Evidence) and write:
+    answer: Literal["quote", "write"] = "write" if model else "quote"
+    for event in workspace.ask_stream(question, answer=answer, model=model):
+        if isinstance(event, Evidence) and model == "base":
             say("\n".join(render.evidence_lines(event)))
         elif isinstance(event, Answer):
             seconds = time.perf_counter() - started
