@@ -24,6 +24,7 @@ from ragtune.tune import lora, memory, network, pack, train
 from ragtune.tune.base import Base
 from ragtune.tune.chat import Encoded
 from ragtune.tune.train import TuneSettings
+from ragtune.types import Progress
 
 SETTINGS = TuneSettings(rank=4, alpha=8, learning_rate=3e-3, epochs=2, batch=4, threads=1)
 STEPS = 8  # of 16 examples
@@ -296,7 +297,8 @@ def test_time_budget(tmp_path: Path) -> None:
 def test_progress_tells_loss_speed_and_time_left(tmp_path: Path) -> None:
     tiny = tiny_base.base()
     made = tiny_base.examples(20, tiny.tokenizer)
-    told, steps = [], []
+    told: list[Progress] = []
+    steps: list[train.Step] = []
     train.train(tiny, made[:16], made[16:], SETTINGS, tmp_path, told.append, on_step=steps.append)
     assert [step.step for step in steps] == list(range(1, STEPS + 1))
     assert steps[1].seconds_left is None

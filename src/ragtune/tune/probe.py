@@ -64,7 +64,8 @@ def knowledge(
     asked = [example for example in examples if facts(example)]
     prompts = [_prompt(example.question, base.tokenizer) for example in asked]
     replies = write(base, prompts, _TOKENS, on_progress, "ask the base")
-    known, unknown = [], []
+    known: list[Example] = []
+    unknown: list[Example] = []
     for example, reply in zip(asked, replies, strict=True):
         (known if knows(example, reply) else unknown).append(example)
     return Knowledge(tuple(known), tuple(unknown))
@@ -134,7 +135,7 @@ class Ability:
     @property
     def score(self) -> float:
         """Share of the items that came out right."""
-        return sum(self.right) / len(self.right)
+        return self.right.count(True) / len(self.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Forgetting:
     def chance(self) -> float:
         """How likely so many more losses than wins are by chance (exact one-sided sign test)."""
         changed = self.lost + self.won
-        return sum(math.comb(changed, k) for k in range(self.lost, changed + 1)) / 2**changed
+        return sum(math.comb(changed, k) for k in range(self.lost, changed + 1)) / (1 << changed)
 
     @property
     def dropped(self) -> bool:
