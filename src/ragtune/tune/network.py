@@ -17,7 +17,6 @@ from ragtune.errors import TuneError
 from ragtune.tune.pack import Pack
 
 ATTENTION = "ragtune_pack"
-_LOGITS_BYTES = 64 * 2**20  # at most this much of logits at once
 
 
 class LoraLinear(torch.nn.Module):  # type: ignore[misc]  # torch is not followed

@@ -135,7 +135,7 @@ class Ability:
     @property
     def score(self) -> float:
         """Share of the items that came out right."""
-        return sum(self.right) / len(self.right)
+        return self.right.count(True) / len(self.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,7 @@ class Forgetting:
     def chance(self) -> float:
         """How likely so many more losses than wins are by chance (exact one-sided sign test)."""
         changed = self.lost + self.won
-        worse = sum(math.comb(changed, k) for k in range(self.lost, changed + 1))
-        return float(worse / 2**changed)
+        return sum(math.comb(changed, k) for k in range(self.lost, changed + 1)) / (1 << changed)
 
     @property
     def dropped(self) -> bool:
