@@ -218,10 +218,11 @@ def main() -> None:
         folder = work / f"{arguments.mode}-{seed}"
         values, adapter = tuned(base, conversations, held_out, settings, folder)
         write = Writer(base.path, base.sha256, adapter, arguments.threads)
-        without = [write(cite.closed_book(e.question)) for e in heldout]
-        values["no documents: style adherence"] = classifier.adherence(without)
-        values["no documents: the company's format"] = formatted(without)
-        if arguments.mode == "grounded":
+        if arguments.mode == "answers":
+            without = [write(cite.closed_book(e.question)) for e in heldout]
+            values["no documents: style adherence"] = classifier.adherence(without)
+            values["no documents: the company's format"] = formatted(without)
+        else:
             figures, raws, texts = with_documents(asked, write, fixed)
             values |= figures
             values["raw: style adherence"] = classifier.adherence(raws)
