@@ -23,7 +23,7 @@ from benchmarks import answering_data as data
 from benchmarks import machine
 from benchmarks.answering import figure, table
 
-from ragtune import cite, evidence, prompting, retrieve
+from ragtune import cite, evidence, prompting, retrieve, words
 from ragtune.config import Settings
 from ragtune.models.generate import EmbeddedGenerator
 from ragtune.tune import base as bases
@@ -142,7 +142,11 @@ def with_documents(
         fact = prompting.facts(shown, 1)[0]
         gold = {g["document"] for g in row["evidence"]}
         held = holds(fact.text, row["answers"])
+        known = {*words.numbers(f"{prompting.context(fact)} {fact.text}"), *map(str, range(1, 8))}
+        marked = prompting.phrase(fact)
         score: dict[str, float] = {
+            "raw: a number that the fact does not hold": not known.issuperset(words.numbers(raw)),
+            "raw: says the marked words": bool(marked) and cite.holds(raw, marked),
             "the fact shown holds the gold answer": held,
             "raw: the company's format": bool(re.search(VOICE["format"]["full"], raw)),
             "verified: the company's format": bool(re.search(VOICE["format"]["full"], text)),
