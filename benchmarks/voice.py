@@ -262,6 +262,14 @@ def prepared(
     counts: dict[str, Any] = {
         "trained on": len(built.rows),
         "found by the workspace's own retrieval": built.retrieved,
+        "all that the company says is supported by the fact shown": sum(
+            cite.verify(r.example.answer, r.evidence, 1, built.fixed).dropped == ()
+            for r in built.rows
+        ),
+        "some of it is": sum(
+            cite.verify(r.example.answer, r.evidence, 1, built.fixed).quoted == 0
+            for r in built.rows
+        ),
         **{f"left out: {name}": n for name, n in built.left_out.items()},
     }
     return (
