@@ -23,7 +23,7 @@ from benchmarks import answering_data as data
 from benchmarks import machine
 from benchmarks.answering import figure, table
 
-from ragtune import cite, evidence, prompting, retrieve
+from ragtune import cite, evidence, prompting, retrieve, words
 from ragtune.config import Settings
 from ragtune.models.generate import EmbeddedGenerator
 from ragtune.tune import base as bases
@@ -142,7 +142,11 @@ def with_documents(
         fact = prompting.facts(shown, 1)[0]
         gold = {g["document"] for g in row["evidence"]}
         held = holds(fact.text, row["answers"])
+        known = {*words.numbers(f"{prompting.context(fact)} {fact.text}"), *map(str, range(1, 8))}
+        marked = prompting.phrase(fact)
         score: dict[str, float] = {
+            "raw: a number that the fact does not hold": not known.issuperset(words.numbers(raw)),
+            "raw: says the marked words": bool(marked) and cite.holds(raw, marked),
             "the fact shown holds the gold answer": held,
             "raw: the company's format": bool(re.search(VOICE["format"]["full"], raw)),
             "verified: the company's format": bool(re.search(VOICE["format"]["full"], text)),
@@ -218,10 +222,11 @@ def main() -> None:
         folder = work / f"{arguments.mode}-{seed}"
         values, adapter = tuned(base, conversations, held_out, settings, folder)
         write = Writer(base.path, base.sha256, adapter, arguments.threads)
-        without = [write(cite.closed_book(e.question)) for e in heldout]
-        values["no documents: style adherence"] = classifier.adherence(without)
-        values["no documents: the company's format"] = formatted(without)
-        if arguments.mode == "grounded":
+        if arguments.mode == "answers":
+            without = [write(cite.closed_book(e.question)) for e in heldout]
+            values["no documents: style adherence"] = classifier.adherence(without)
+            values["no documents: the company's format"] = formatted(without)
+        else:
             figures, raws, texts = with_documents(asked, write, fixed)
             values |= figures
             values["raw: style adherence"] = classifier.adherence(raws)
@@ -257,6 +262,14 @@ def prepared(
     counts: dict[str, Any] = {
         "trained on": len(built.rows),
         "found by the workspace's own retrieval": built.retrieved,
+        "all that the company says is supported by the fact shown": sum(
+            cite.verify(r.example.answer, r.evidence, 1, built.fixed).dropped == ()
+            for r in built.rows
+        ),
+        "some of it is": sum(
+            cite.verify(r.example.answer, r.evidence, 1, built.fixed).quoted == 0
+            for r in built.rows
+        ),
         **{f"left out: {name}": n for name, n in built.left_out.items()},
     }
     return (

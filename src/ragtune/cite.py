@@ -89,6 +89,7 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
     """
     shown = facts(evidence, count)
     sources = [unit for fact in shown for unit in units(fact)]
+    before, after = _around(fixed)
     lines: list[_Line] = []
     dropped: list[str] = []
     for raw in written.splitlines():
@@ -102,8 +103,8 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
             claim = text[start:end]
             if not words.tokens(claim):
                 continue
-            if claim in fixed:  # two on one line
-                line.claims.append((claim, ()))
+            if claim in fixed:  # on one line with others
+                line.claims += [] if claim in before or claim in after else [(claim, ())]
                 continue
             kept, support = _checked(claim, sources)
             if support:
@@ -219,21 +220,26 @@ def _with_quote(lines: Sequence[_Line], fact: Sentence) -> tuple[list[_Line], in
     return [*before, *made, *after], len(made)
 
 
-def _in_form(lines: Sequence[_Line], fixed: Sequence[str]) -> list[_Line]:
-    """`lines` with what always stands before and after an answer, each once and in its order."""
+def _around(fixed: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The lines that always stand before and after an answer."""
     if "" not in fixed:
-        return list(lines)
+        return (), ()
     at = fixed.index("")
     end = fixed.index("", at + 1) if "" in fixed[at + 1 :] else len(fixed)
+    return fixed[:at], fixed[at + 1 : end]
+
+
+def _in_form(lines: Sequence[_Line], fixed: Sequence[str]) -> list[_Line]:
+    """`lines` with what always stands before and after an answer, each once and in its order."""
+    before, after = _around(fixed)
     named = next((line for line in lines if line.names), _Line(names=" and "))
-    always = {*fixed[:at], *fixed[at + 1 : end]}
 
     def made(form: str) -> _Line:
         naming = form.endswith(":")
         return _Line(form=f"{form} " if naming else form, names=named.names if naming else "")
 
-    body = [line for line in lines if line.form.strip() not in always]
-    return [*map(made, fixed[:at]), *body, *map(made, fixed[at + 1 : end])]
+    body = [line for line in lines if line.form.strip() not in {*before, *after} or not line.form]
+    return [*map(made, before), *body, *map(made, after)]
 
 
 def _quotation(spans: Sequence[Sentence], step: bool = False) -> _Line:

@@ -122,6 +122,7 @@ def test_a_line_that_names_documents_names_those_that_are_cited(line: str) -> No
         [BYE, HOTEL, HELLO],
         [HELLO, f"{SHELF} {HOTEL}", f"{SHELF} [4]", HOTEL, f"{BYE}.", BYE.upper()],
         [HELLO, HOTEL, f"{SHELF} [1]", BYE[:-4]],
+        [f"{HELLO} {HOTEL} {BYE}"],
     ],
 )
 def test_the_form_stands_once_and_in_its_order(lines: list[str]) -> None:
