@@ -53,7 +53,7 @@ TRAINED, HELD_OUT = 640, 40
 LONGEST = 400  # characters of a fact in training
 COUNT = 1  # facts in a prompt
 RANK = 8
-RAW = 100  # questions for the raw model, which writes long
+RAW = 60  # questions for the raw model, which writes long
 
 
 @dataclass(frozen=True, slots=True)
