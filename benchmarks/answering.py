@@ -37,7 +37,7 @@ from ragtune.types import Document, Evidence, Filter, System
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings(reader=os.environ.get("RAGTUNE_READER", "on"))  # off: as without one
 QUOTED, NEAR_MISS, OUT = 1500, 1200, 800  # questions of each kind, at most
-FITTED = [500, 500, 300]
+FITTED = [400, 400, 200]
 POLICY = 40  # questions a site
 WORDS = 120
 

@@ -19,7 +19,10 @@ from ragtune.support import NAMES, READ
 RIDGE = 1e-3
 KEPT = 0.9
 PATH = Path(ragtune.__file__).parent / "data" / "support.json"
-_ABOUT = "fitted by `python -m benchmarks.answering --fit` on half of SQuAD v2's articles"
+_ABOUT = (
+    "`python -m benchmarks.answering --fit`, on articles, sites and questions that the reader was "
+    "not trained on (benchmarks/reader_data.py)"
+)
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,29 +22,6 @@ NEEDED = 20  # of each kind: below that, one question moves the threshold by 5 p
 _UNANSWERABLE = frozenset({"unanswerable", "near-miss", "out-of-scope", "out-of-corpus"})
 
 AskSupport = Callable[[str], float]
-
-
-STRANGE = 0.9  # share of foreign questions that the adapted threshold declines
-LEAST = 0.5  # … but it never falls below this share of the shipped threshold
-
-
-def adapt(ask_support: AskSupport, shipped: float) -> float:
-    """A threshold for these documents, without a label: what foreign questions score here.
-
-    Scores depend on how a text is written: questions that people ask of a handbook in their own
-    words score lower than those written beside an article, and so do foreign ones. The threshold
-    declines STRANGE of the foreign questions in `data/strangers.txt`; it is never above `shipped`
-    nor below LEAST of it.
-    """
-    scores = sorted(ask_support(question) for question in strangers())
-    cut = scores[min(len(scores) - 1, int(STRANGE * len(scores)))]
-    return min(shipped, max(LEAST * shipped, cut))
-
-
-def strangers() -> list[str]:
-    """Everyday questions that a company's documents do not answer."""
-    text = files("ragtune").joinpath("data/strangers.txt").read_text("utf-8")
-    return text.splitlines()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""Whether the documents answer the question at all: a logistic score of six readable features.
+"""Whether the documents answer the question at all: a logistic score of readable features.
 
 Every feature grows with the chance of an answer and depends neither on the size of the index nor
 on the absolute scores of the search. Questions that were written beside a paragraph share its
 words; people's own do not. So features stop growing where more would only say "written beside the
 text": that costs little on SQuAD, and on the sample company's colloquial questions half again as
-many are answered at the same share of out-of-corpus questions declined. The shipped coefficients
-(`data/support.json`) are fitted by `python -m benchmarks.answering --fit` on half of SQuAD v2's
-articles; they are held at zero or above, so that a better value never lowers the score.
+many are answered at the same share of out-of-corpus questions declined. A reader adds two features
+and has its own coefficients, since it says most of what words and cosines say. The shipped
+coefficients (`data/support.json`) are fitted by `python -m benchmarks.answering --fit` on articles
+and questions of which nothing is reported and on which no reader was trained; they are held at
+zero or above, so that a better value never lowers the score.
 """
 
 from __future__ import annotations
