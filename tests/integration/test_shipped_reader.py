@@ -83,7 +83,7 @@ def test_int8_is_near_what_was_trained(reader: serving.OnnxReader) -> None:
     tasks = [training.Task(q, "t", (training.Pair(f"Page\n{t}", y),)) for q, t, y in PAIRS]
     mine, ours = [], []
     for task in tasks:
-        chosen = training.ReaderSettings(colloquial=0, off_topic=0)
+        chosen = training.ReaderSettings(epochs=1, colloquial=0, off_topic=0)
         (batch,) = training.batches([task], tokenizer, chosen, random.Random(0))
         flat = training.arrays(batch)
         mine.append(float(training.scores(training.forward(trained, flat), heads, flat)))
