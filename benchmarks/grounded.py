@@ -16,6 +16,7 @@ import datetime
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -145,7 +146,9 @@ def make(system: System, questions: Sequence[data.Asked], out: Path, threads: in
     )
     with tempfile.TemporaryDirectory() as folder:
         trained = train(base, encoded[0], encoded[1], settings, Path(folder), on_step=_show)
-        export.gguf_adapter(trained.peft, base.path, out / "adapter.gguf")
+        parity = export.finish(Path(folder), base.path, base.model, encoded[1], threads)
+        for name in ("adapter.gguf", "parity.json"):  # the gate has let them through
+            shutil.copy(Path(folder) / name, out / name)
     digest = hashlib.sha256()
     for row in made:
         digest.update(repr((row.messages, row.answer)).encode())
@@ -166,6 +169,7 @@ def make(system: System, questions: Sequence[data.Asked], out: Path, threads: in
             versions={k: v for k, v in machine.describe("torch")["versions"].items() if v},
             split={"training": len(training), "held out": len(heldout)},
             curve=trained.curve,
+            parity={k: float(v) for k, v in asdict(parity).items()},
             scores={
                 "held-out loss before": trained.heldout_before or 0.0,
                 "held-out loss": trained.heldout or 0.0,
