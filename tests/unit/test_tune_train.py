@@ -331,7 +331,6 @@ def test_hard_stops(tiny: Base, tmp_path: Path) -> None:
         ([], SETTINGS, "no example"),
         ([*good, silent], SETTINGS, "example 5 has no trained token"),
         ([*good, endless], SETTINGS, "end-of-turn"),
-        (good, replace(SETTINGS, kl=0.1), "general"),
         (good, replace(SETTINGS, batch=0), "above zero"),
     ):
         with pytest.raises(TuneError, match=says):

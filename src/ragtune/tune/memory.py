@@ -13,7 +13,7 @@ from ragtune.tune.base import require as _require
 from ragtune.tune.chat import Encoded
 
 if TYPE_CHECKING:
-    from ragtune.tune.train import TuneSettings
+    from ragtune.tune.steps import TuneSettings
 
 
 def require(base: Base, examples: Sequence[Encoded], settings: TuneSettings) -> None:

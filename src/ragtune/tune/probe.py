@@ -16,7 +16,7 @@ from typing import Any
 from ragtune import words
 from ragtune.tune import chat
 from ragtune.tune.base import Base
-from ragtune.tune.probe_items import CHOICES, WRITTEN
+from ragtune.tune.probe_items import CHOICES, GENERAL, WRITTEN
 from ragtune.types import Example, Message, OnProgress, Progress
 
 PAPER = "Gekhman et al. 2024, arXiv:2405.05904"
@@ -198,6 +198,13 @@ def ability(base: Base, on_progress: OnProgress | None = None) -> Ability:
     for reply, (_, pattern) in zip(write(base, prompts, 24), WRITTEN, strict=True):
         right.append(re.search(pattern, reply, re.IGNORECASE) is not None)
     return Ability(tuple(right))
+
+
+def general(tokenizer: Any) -> list[chat.Encoded]:
+    """The built-in general conversations for `TuneSettings.kl`; none is an item of the probe."""
+    return [
+        chat.encode((Message("user", question),), answer, tokenizer) for question, answer in GENERAL
+    ]
 
 
 def _likelihoods(base: Base, question: str, answers: Sequence[str]) -> list[float]:

@@ -21,90 +21,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ragtune.errors import TuneError
-from ragtune.tune import chat, lora, memory, pack
-from ragtune.tune.base import Base, Device, Dtype
+from ragtune.tune import chat, lora, memory, pack, probe
+from ragtune.tune.base import Base
 from ragtune.tune.chat import Encoded
+from ragtune.tune.steps import PEFT, Step, Trained, TuneSettings, detail
 from ragtune.types import OnProgress, Progress
 
-CHECKPOINT, LOG, PEFT = "checkpoint.pt", "log.jsonl", "peft"
+__all__ = [
+    "CHECKPOINT",
+    "LOG",
+    "PEFT",
+    "Step",
+    "Trained",
+    "TuneSettings",
+    "check",
+    "detail",
+    "train",
+]
+
+CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 _SAVE_SECONDS = 30.0  # between two checkpoints: what a kill can cost
-
-
-@dataclass(frozen=True, slots=True)
-class TuneSettings:
-    """How an adapter is trained. Steps are optimizer steps, one a batch.
-
-    `batch` counts examples; `pack_tokens` bounds the tokens computed at once (memory, not result).
-    `eval_every` 0 means twice an epoch; `patience` is after how many evaluations without a better
-    held-out loss training stops (0: never). `kl` weighs the divergence from the base on general
-    prompts (against forgetting; needs them). `minutes` 0 is no limit. `threads` 0 is one a core.
-    """
-
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
-    learning_rate: float = 3e-4
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = 0.05  # share of the steps
-    weight_decay: float = 0.0
-    clip: float = 1.0  # largest norm of the gradient
-    epochs: int = 3
-    batch: int = 8
-    pack_tokens: int = 1536
-    max_tokens: int = 1024
-    eval_every: int = 0
-    patience: int = 4
-    kl: float = 0.0
-    minutes: float = 0.0
-    seed: int = 0
-    threads: int = 0
-    device: Device = "auto"
-    dtype: Dtype = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where training stands after a step. Losses are nats a trained token."""
-
-    step: int
-    total: int
-    epoch: float
-    loss: float
-    heldout: float | None  # of the last evaluation
-    best: float | None
-    learning_rate: float
-    tokens_per_second: float
-    seconds_left: float | None  # None before it can be told
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A run that has ended. `curve` holds (step, training loss, held-out loss or None).
-
-    `heldout_before` is the base's held-out loss, `heldout` that of the adapter in `folder`/peft;
-    both None without held-out examples. `notes` are lines for a person.
-    """
-
-    folder: Path
-    stopped: Literal["finished", "early", "interrupted", "minutes"]
-    steps: int
-    best_step: int
-    loss: float
-    heldout_before: float | None
-    heldout: float | None
-    curve: tuple[tuple[int, float, float | None], ...]
-    tokens_per_second: float
-    seconds: float
-    peak_bytes: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def peft(self) -> Path:
-        """The adapter folder in PEFT's format."""
-        return self.folder / PEFT
 
 
 @dataclass(slots=True)
@@ -139,10 +78,13 @@ def train(
 
     Afterwards `base.model` carries the best adapter (`lora.switched_off` gives the base,
     `lora.detach` takes it away). Ctrl-C or `stop` ends training with the best adapter so far.
-    `general` are examples for `settings.kl`. The same base, examples, settings, seed and machine
-    give the same bytes. Raises TuneError for examples without a trained token or end of turn, too
-    little memory, a loss that is not a number, and a checkpoint of another run.
+    `general` are examples for `settings.kl`, by default built-in ones. The same base, examples,
+    settings, seed and machine give the same bytes. Raises TuneError for examples without a
+    trained token or end of turn, too little memory, a loss that is not a number, and a checkpoint
+    of another run.
     """
+    if settings.kl and not general:
+        general = probe.general(base.tokenizer)
     check(base, train, heldout, settings, general)
     memory.require(base, [*train, *heldout], settings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,8 +110,6 @@ def check(
     """The hard stops before any work. Raises TuneError."""
     if not train:
         raise TuneError("there is no example to train on")
-    if settings.kl and not general:
-        raise TuneError("kl needs general examples: set kl = 0 or give some")
     if min(settings.rank, settings.epochs, settings.batch) < 1 or settings.learning_rate <= 0:
         raise TuneError("rank, epochs, batch and learning_rate must be above zero")
     end = chat.end_of_turn(base.tokenizer)
@@ -477,18 +417,6 @@ class _Loop:
         )
 
 
-def detail(step: Step) -> str:
-    """The figures of a step in one line."""
-    parts = [f"loss {step.loss:.3f}"]
-    if step.heldout is not None:
-        parts.append(f"held out {step.heldout:.3f}")
-    parts.append(f"{step.tokens_per_second:.0f} tokens/s")
-    if step.seconds_left is not None:
-        minutes, seconds = divmod(round(step.seconds_left), 60)
-        parts.append(f"{minutes}:{seconds:02d} left")
-    return ", ".join(parts)
-
-
 @contextlib.contextmanager
 def _torch_set(settings: TuneSettings) -> Iterator[None]:
     """Threads and determinism as asked for, and as they were before when it ends."""
@@ -496,7 +424,7 @@ def _torch_set(settings: TuneSettings) -> Iterator[None]:
 
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(settings.threads or _cores())
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.manual_seed(settings.seed)
     try:
@@ -504,6 +432,13 @@ def _torch_set(settings: TuneSettings) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(strict, warn_only=warn)
+
+
+def _cores() -> int:
+    """Cores that this process may use: a container can have fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _identity(
@@ -524,8 +459,3 @@ def _identity(
 def _synced(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
-
-
-def settings_dict(settings: TuneSettings) -> dict[str, Any]:
-    """For a passport."""
-    return asdict(settings)
