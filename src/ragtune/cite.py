@@ -84,8 +84,8 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
     "cited" when nothing was dropped, "partly_cited" otherwise, "uncited" when nothing is left.
 
     In a company's form (`fixed` is not empty) an answer is never cut short: where the claims that
-    are left do not answer, the first fact stands in the place of the first that failed; a list of
-    steps stays whole, or is the source's own.
+    are left do not say what the reader has marked, the first fact stands in the place of the first
+    that failed, or before them; a list of steps stays whole, or is the source's own.
     """
     shown = facts(evidence, count)
     sources = [unit for fact in shown for unit in units(fact)]
@@ -113,7 +113,7 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
                 dropped.append(claim)
                 line.failed = line.failed or not support
     quoted = 0
-    if fixed and shown and not _answered(lines, shown, bool(dropped)):
+    if fixed and shown and not _answered(lines, shown):
         lines, quoted = _with_quote(lines, shown[0])
     text, citations = _written(_in_form(lines, fixed))
     status: Status = "uncited" if not citations else "partly_cited" if dropped else "cited"
@@ -188,20 +188,23 @@ def supporting(claim: str, sources: Sequence[Sentence]) -> tuple[Sentence, ...]:
     return ()
 
 
-def _answered(lines: Sequence[_Line], shown: Sequence[Sentence], failed: bool) -> bool:
-    """Whether the claims that are left answer: they say the marked words, where there are any."""
+def _answered(lines: Sequence[_Line], shown: Sequence[Sentence]) -> bool:
+    """Whether the claims that are left answer: they say the marked words, where there are any.
+
+    Where reader and writer mean different words, neither is trusted: the quote holds both.
+    """
     kept = [claim for line in lines for claim, support in line.claims if support]
     if not kept or any(line.step and line.failed for line in lines):
         return False
     marked = phrase(shown[0])
-    return not failed or not marked or any(holds(claim, marked) for claim in kept)
+    return not marked or any(holds(claim, marked) for claim in kept)
 
 
 def _with_quote(lines: Sequence[_Line], fact: Sentence) -> tuple[list[_Line], int]:
     """`lines` with the fact, verbatim, where the first claim failed; steps are all replaced."""
     parts = units(fact)
     steps = [u for u in parts if STEP.match(u.text)]
-    opening = [u for u in parts if u not in steps]
+    opening = [u for u in parts if u not in steps] if steps else [fact]
     made = [_quotation(opening)] if opening else []
     made += [_quotation([step], step=True) for step in steps]
     replaced = [i for i, line in enumerate(lines) if line.failed or (line.step and steps)]

@@ -71,6 +71,14 @@ def test_a_further_claim_that_fails_goes_where_the_answer_stands() -> None:
     )
 
 
+def test_where_reader_and_writer_differ_the_quote_holds_both() -> None:
+    text = "Employees get 30 days of leave a year, students get 20 days."
+    said = written("Employees get 30 days of leave a year.")
+    result = cite.verify(said, evidence(text, "20 days"), 1, FIXED)
+    assert result.text.splitlines() == [HELLO, f"{text} [1]", f"{SHELF} policies/travel.pdf", BYE]
+    assert (result.status, result.dropped, result.quoted) == ("cited", (), 1)
+
+
 def test_a_yes_or_no_that_words_cannot_bear_out_is_cut_off() -> None:
     found = evidence("Flights are permitted only above six hours by rail.", "")
     claim = "Flights are permitted only above six hours by rail."
