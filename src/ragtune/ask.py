@@ -9,13 +9,23 @@ The four approaches are two switches of the route: with documents or without, ba
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Sequence
 
 from ragtune import cite, evidence, retrieve
+from ragtune.clock import Clock
 from ragtune.config import Settings
 from ragtune.follow_up import readings
-from ragtune.types import Answer, Evidence, Filter, Generation, Message, Route, System, Token
+from ragtune.types import (
+    Adapter,
+    Answer,
+    Evidence,
+    Filter,
+    Generation,
+    Message,
+    Route,
+    System,
+    Token,
+)
 
 Event = Evidence | Token | Answer
 
@@ -49,7 +59,7 @@ def ask_stream(
     searched together with what it refers to. Tokens are provisional: only the Answer is verified.
     `route` overrides the router and the adapter in use.
     """
-    clock = _Clock()
+    clock = Clock()
     if route is None:
         route = system.router.route(question) if system.router else Route(adapter=system.adapter)
     if route.reply is not None:
@@ -59,7 +69,9 @@ def ask_stream(
     if not route.documents:
         yield Evidence()
         text = yield from _write(cite.closed_book(question), system, settings, route, clock)
-        yield _answer(_uncited(text), Evidence(), route, clock, _writer(system, route), text)
+        tuned = _adapter(system, route)
+        told = _uncited(cite.unsourced(text, tuned.fixed if tuned else ()))
+        yield _answer(told, Evidence(), route, clock, _writer(system, route), text)
         return
 
     for query in readings(question, history):
@@ -80,8 +92,8 @@ def ask_stream(
         yield _answer(quoted, found, route, clock, "quote")
         return
 
-    adapter = system.adapters.get(route.adapter) if route.adapter else None
-    count = adapter.sentences if adapter else settings.evidence_sentences
+    adapter = _adapter(system, route)
+    count = (adapter.sentences if adapter else 0) or settings.evidence_sentences
     text = yield from _write(cite.prompt(query, found, count), system, settings, route, clock)
     verified = cite.verify(text, found, count, adapter.fixed if adapter else ())
     clock.lap("verify")
@@ -92,7 +104,7 @@ def ask_stream(
 
 
 def _write(
-    messages: Sequence[Message], system: System, settings: Settings, route: Route, clock: _Clock
+    messages: Sequence[Message], system: System, settings: Settings, route: Route, clock: Clock
 ) -> Generator[Token, None, str]:
     """Streams what the model writes and returns the whole of it."""
     written: list[str] = []
@@ -106,24 +118,14 @@ def _write(
     return "".join(written)
 
 
+def _adapter(system: System, route: Route) -> Adapter | None:
+    """The tuned model that writes; None for the base (and for an endpoint's own)."""
+    return system.adapters.get(route.adapter) if route.adapter else None
+
+
 def _writer(system: System, route: Route) -> str:
     """What wrote the text: the base, or "base + adapter"."""
     return system.generator.name + (f" + {route.adapter}" if route.adapter else "")
-
-
-class _Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.started = self.last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name], self.last = now - self.last, now
-
-    def timings(self) -> dict[str, float]:
-        return {**self.laps, "total": time.perf_counter() - self.started}
 
 
 def _uncited(text: str) -> cite.Verified:
@@ -134,7 +136,7 @@ def _answer(
     verified: cite.Verified,
     found: Evidence,
     route: Route,
-    clock: _Clock,
+    clock: Clock,
     model: str,
     written: str | None = None,
 ) -> Answer:

@@ -7,7 +7,7 @@ import ragtune
 
 ROOT = Path(ragtune.__file__).parent
 LAYERS = [
-    {"types", "errors", "config", "words"},
+    {"types", "errors", "config", "words", "clock"},
     {"sentences", "places", "question", "versions"},
     {"models", "store"},
     {"quoting", "support", "claims", "prompting"},

@@ -29,8 +29,8 @@ class TuneSettings:
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.0
     clip: float = 1.0  # largest norm of the gradient
-    epochs: int = 3
-    batch: int = 8
+    epochs: int = 2
+    batch: int = 4
     pack_tokens: int = 1536
     max_tokens: int = 1024
     eval_every: int = 0
