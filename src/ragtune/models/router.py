@@ -17,13 +17,13 @@ from __future__ import annotations
 import json
 import threading
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragtune.errors import ConfigError, WeightsError
-from ragtune.models import runtime
+from ragtune.models import adapters, runtime
 from ragtune.types import Route
 
 if TYPE_CHECKING:
@@ -82,16 +82,32 @@ class Judgement:
     route: Route
 
 
-class OnnxRouter:
-    """A trained router; loads at its first question, and is thread-safe."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    stamp: tuple[int, int]  # of router.json and routes.toml
+    passport: Passport
+    targets: Mapping[str, Target]
+    session: Any
+    tokenizer: Any
 
-    def __init__(self, folder: Path, adapter: str | None = None) -> None:
+
+class OnnxRouter:
+    """The router in a folder; loads at its first question, and again when its files change.
+
+    `adapter` gives the tuned model in use, or None. Thread-safe. Every question may raise
+    WeightsError for a damaged router and ConfigError for a wrong routes.toml.
+    """
+
+    def __init__(self, folder: Path, adapter: Callable[[], str | None] = lambda: None) -> None:
         self.folder = folder
-        self.passport = read_passport(folder)
-        self.targets = read_routes(folder / ROUTES, self.passport.intents)
         self._adapter = adapter
         self._lock = threading.Lock()
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: _Loaded | None = None
+
+    @property
+    def passport(self) -> Passport:
+        """What router.json holds."""
+        return self._ready().passport
 
     def route(self, question: str) -> Route:
         """The route for `question`; the safe way where the router is not sure."""
@@ -99,53 +115,71 @@ class OnnxRouter:
 
     def judge(self, question: str) -> Judgement:
         """Intents, probabilities, and which way and why."""
-        logits, score = self.outputs(question, ("logits", "score"))
+        loaded = self._ready()
+        logits, score = _run(loaded, question, ("logits", "score"))
         chances = _softmax(logits[0])
         order = (-chances).argsort(kind="stable")
-        intents = tuple((self.passport.intents[i], float(chances[i])) for i in order)
-        known = float(score[0]) >= self.passport.threshold
+        intents = tuple((loaded.passport.intents[i], float(chances[i])) for i in order)
+        threshold = loaded.passport.threshold
+        known = float(score[0]) >= threshold
         name = intents[0][0] if known else UNSURE
-        target = self.targets.get(name, Target())
-        return Judgement(
-            intents,
-            float(score[0]),
-            self.passport.threshold,
-            known,
-            target,
-            as_route(name, target, self._adapter),
-        )
+        target = loaded.targets.get(name, Target())
+        route = as_route(name, target, self._adapter())
+        return Judgement(intents, float(score[0]), threshold, known, target, route)
 
     def outputs(self, question: str, names: Sequence[str]) -> list[NDArray[np.float32]]:
         """The graph's outputs of these names for one question."""
-        import numpy as np
+        return _run(self._ready(), question, names)
 
-        session, tokenizer = self._ready()
-        ids = encode(tokenizer, question)
-        results: list[NDArray[np.float32]] = session.run(
-            list(names), {"input_ids": np.array([ids], np.int64)}
-        )
-        return results
-
-    def _ready(self) -> tuple[Any, Any]:
-        if self._loaded is None:
-            with self._lock:
-                if self._loaded is None:
-                    try:
-                        session = runtime.session(self.folder / "router.onnx")
-                        tokenizer = runtime.tokenizer(self.folder / "tokenizer.json")
-                    except WeightsError as error:
-                        raise WeightsError(f"{error}: `ragtune route train` makes it again") from None
-                    self._loaded = session, tokenizer
-        return self._loaded
+    def _ready(self) -> _Loaded:
+        stamp = _changed(self.folder / "router.json"), _changed(self.folder / ROUTES)
+        loaded = self._loaded
+        if loaded is not None and (loaded.stamp == stamp or not stamp[0]):
+            return loaded  # also while a new router is being put in the old one's place
+        with self._lock:
+            loaded = self._loaded
+            if loaded is None or loaded.stamp != stamp:
+                self._loaded = loaded = _load(self.folder, stamp, loaded)
+            return loaded
 
 
-def load_router(data_folder: Path, adapter: str | None = None) -> OnnxRouter | None:
-    """The workspace's router, or None where none was trained. `adapter` is the one in use.
-
-    Raises WeightsError for a damaged router and ConfigError for a wrong routes.toml.
-    """
+def load_router(data_folder: Path) -> OnnxRouter | None:
+    """The workspace's router with the tuned model in use, or None where none was trained."""
     folder = data_folder / FOLDER
-    return OnnxRouter(folder, adapter) if (folder / "router.json").exists() else None
+    if not (folder / "router.json").exists():
+        return None
+    return OnnxRouter(folder, lambda: adapters.active(data_folder))
+
+
+def _load(folder: Path, stamp: tuple[int, int], before: _Loaded | None) -> _Loaded:
+    passport = read_passport(folder)
+    targets = read_routes(folder / ROUTES, passport.intents)
+    if before is not None and before.stamp[0] == stamp[0]:
+        return _Loaded(stamp, passport, targets, before.session, before.tokenizer)
+    try:
+        session = runtime.session(folder / "router.onnx")
+        tokenizer = runtime.tokenizer(folder / "tokenizer.json")
+    except WeightsError as error:
+        raise WeightsError(f"{error}: `ragtune route train` makes it again") from None
+    widths = {value.name: value.shape[-1] for value in session.get_outputs()}
+    if widths.get("logits") != len(passport.intents) or "score" not in widths:
+        raise WeightsError(f"{folder}: its files do not fit: `ragtune route train` makes it again")
+    return _Loaded(stamp, passport, targets, session, tokenizer)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _run(loaded: _Loaded, question: str, names: Sequence[str]) -> list[NDArray[np.float32]]:
+    import numpy as np
+
+    ids = np.array([encode(loaded.tokenizer, question)], np.int64)
+    results: list[NDArray[np.float32]] = loaded.session.run(list(names), {"input_ids": ids})
+    return results
 
 
 def encode(tokenizer: Any, question: str) -> list[int]:
@@ -198,7 +232,9 @@ def read_routes(path: Path, intents: Sequence[str]) -> dict[str, Target]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     unknown = set(table) - {"routes", UNSURE}
     if unknown:
-        raise ConfigError(f"{path}: unknown key {sorted(unknown)[0]!r}; keys are [routes], {UNSURE}")
+        raise ConfigError(
+            f"{path}: unknown key {sorted(unknown)[0]!r}; keys are [routes], {UNSURE}"
+        )
     routes = table.get("routes", {})
     if not isinstance(routes, dict):
         raise ConfigError(f"{path}: [routes] must be a table of intents")

@@ -162,7 +162,7 @@ def attach(trunk_file: Path, head: Head, target: Path) -> None:
     graph = model.graph
     examples = np.round(head.examples * 127).clip(-127, 127).astype(np.int8).T
     count = len(head.bias)
-    for name, value in {
+    constants: dict[str, NDArray[Any]] = {
         "head.weights": head.weights,
         "head.bias": head.bias,
         "head.examples": examples,
@@ -175,7 +175,8 @@ def attach(trunk_file: Path, head: Head, target: Path) -> None:
         "head.typical": head.typical.astype(np.float32)[None],
         "head.nearness": np.array(SCORE_NEAR, np.float32),
         "head.axis": np.array([1], np.int64),
-    }.items():
+    }
+    for name, value in constants.items():
         graph.initializer.append(_constant(name, value))
 
     def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> None:

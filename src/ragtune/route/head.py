@@ -79,7 +79,7 @@ def fit(
     """
     count = int(intents.max()) + 1
     middle, directions = principal(features, _RANK)
-    seen = (features - middle) @ directions
+    seen = np.asarray((features - middle) @ directions, np.float32)
     fold_of = folds(intents, always, _FOLDS)
     typical = tightness(embeddings, intents)
     parts: list[_Held] = []
@@ -107,7 +107,7 @@ def fit(
     mix = fit_mix(held.linear, held.near, held.intents) if held is not None else Mix()
     out_scores = None
     if outside is not None and len(outside[0]):
-        linear = log_softmax(outside[0] @ whole + shift)
+        linear = log_softmax(np.asarray(outside[0] @ whole + shift, np.float32))
         near = nearest(outside[1], embeddings, intents, count)
         out_scores = scores(linear, near, mix, typical)
     threshold, figures = _judge(held, mix, typical, out_scores)

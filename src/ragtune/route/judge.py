@@ -72,7 +72,7 @@ class Neighbour:
     cosine: float
 
 
-def test(
+def measure(
     router: OnnxRouter, questions: Sequence[Question], on_progress: OnProgress | None = None
 ) -> Report:
     """Figures on `questions`. An intent that the router does not know can only be got wrong."""
@@ -145,7 +145,9 @@ def neighbours(router: OnnxRouter, question: str, count: int = 5) -> list[Neighb
         rows = [(str(text), int(intent)) for text, intent in json.loads(path.read_text("utf-8"))]
         names = [router.passport.intents[intent] for _, intent in rows]
     except (OSError, ValueError, TypeError, IndexError) as error:
-        raise TuneError(f"{path} is damaged ({error}): `ragtune route train` makes it again") from None
+        raise TuneError(
+            f"{path} is damaged ({error}): `ragtune route train` makes it again"
+        ) from None
     cosines = router.outputs(question, ("similarities",))[0][0]
     if len(cosines) != len(rows):
         raise TuneError(f"{path} is of another router: `ragtune route train` makes it again")

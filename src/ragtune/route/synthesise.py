@@ -114,8 +114,7 @@ def _of_document(document: Document) -> list[str]:
         made += [form.format(heading[:120]) for form in _FROM_HEADING]
     spans = sentences(document.text, 0, min(len(document.text), _READ), document.map.blocks)
     texts = [" ".join(document.text[start:end].split()) for start, end in spans]
-    long_enough = [text for text in texts if 5 <= len(text.split())]
+    long_enough = [text for text in texts if len(text.split()) >= 5]
     picked = rng.sample(long_enough, min(_SENTENCES, len(long_enough)))
     made += [" ".join(text.split()[:_LONGEST]) for text in picked]
     return list(dict.fromkeys(text for text in made if text.strip()))
-

@@ -148,12 +148,12 @@ def _checked(questions: Sequence[Question]) -> tuple[list[Question], list[Questi
             f"{len(sizes)} intent in {len(questions)} questions: a router needs at least two"
         )
     if UNSURE in sizes:
-        raise TuneError(f"{UNSURE!r} is what a router calls the unknown: name this intent otherwise")
+        raise TuneError(
+            f"{UNSURE!r} is what a router calls the unknown: name this intent otherwise"
+        )
     small = [name for name, size in sizes.items() if size < 5]
     if small:
-        warnings.append(
-            f"{len(small)} intents have fewer than 5 questions, as {small[0]!r}: expect little there"
-        )
+        warnings.append(f"{len(small)} intents have fewer than 5 questions, as {small[0]!r}")
     return inside, [question for question in unique if question.outside], warnings
 
 
