@@ -382,6 +382,30 @@ def test_a_failed_training_changes_nothing(
     assert [p.name for p in own.iterdir()] == ["router"]
 
 
+def test_killed_while_swapping_the_old_router_is_found(own: Path, trunk: Path) -> None:
+    (own / "router" / "routes.toml").write_text('unsure = "decline"\n')
+    (own / "router").rename(own / runtime.BEFORE)
+    assert router(own).route("salary bonus tax").name == "pay"
+    train(questions(10), own, trunk=trunk, threads=1)
+    assert sorted(p.name for p in own.iterdir()) == ["router"]
+    assert read_routes(own / "router" / "routes.toml", list(WORDS))[runtime.UNSURE].way == "decline"
+
+
+def test_small_trunk(trunk: Path, tmp_path: Path) -> None:
+    """One vector a token, from a trunk that can read: it decides nearly as that one does."""
+    import shutil
+
+    small = tmp_path / "small"
+    small.mkdir()
+    graph._small(trunk, small / "trunk.onnx")
+    shutil.copyfile(trunk / "tokenizer.json", small / "tokenizer.json")
+    train(questions(30), tmp_path, "small", trunk=small, threads=1)
+    report = judge.measure(router(tmp_path), questions(20, seed=9))
+    assert report.likeliest is not None
+    assert report.likeliest > 0.95
+    assert router(tmp_path).judge("").known is False
+
+
 @pytest.mark.parametrize("name", ["router.json", "router.onnx", "tokenizer.json"])
 @pytest.mark.parametrize("damage", [b"", b"\x00\xff{", b'{"intents": 3}'])
 def test_damaged_files_are_errors(own: Path, name: str, damage: bytes) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER = "router"  # in the workspace's data folder
+BEFORE = ".router-before"  # there only while a new router takes the place of an old one
 ROUTES = "routes.toml"
 FORMAT = 1
 OUTSIDE = "oos"  # the intent that means: out of scope
@@ -145,10 +146,10 @@ class OnnxRouter:
 
 def load_router(data_folder: Path) -> OnnxRouter | None:
     """The workspace's router with the tuned model in use, or None where none was trained."""
-    folder = data_folder / FOLDER
-    if not (folder / "router.json").exists():
-        return None
-    return OnnxRouter(folder, lambda: adapters.active(data_folder))
+    for folder in (data_folder / FOLDER, data_folder / BEFORE):
+        if (folder / "router.json").exists():
+            return OnnxRouter(folder, lambda: adapters.active(data_folder))
+    return None
 
 
 def _load(folder: Path, stamp: tuple[int, int], before: _Loaded | None) -> _Loaded:

@@ -27,6 +27,7 @@ import numpy as np
 from ragtune.errors import TuneError
 from ragtune.models import runtime
 from ragtune.models.router import (
+    BEFORE,
     FOLDER,
     ROUTES,
     UNSURE,
@@ -182,6 +183,8 @@ def _write(
     texts: Sequence[str],
     variant: str,
 ) -> Passport:
+    if not folder.exists() and (folder.parent / BEFORE).exists():
+        (folder.parent / BEFORE).rename(folder)  # an earlier training was killed in the last step
     kept: dict[str, Target] = {}
     if (folder / ROUTES).exists():
         kept = read_routes(folder / ROUTES, _known(folder, names))
@@ -210,10 +213,23 @@ def _write(
         for path in made.iterdir():
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        made.rename(folder)
+        _swap(made, folder)
     return passport
+
+
+def _swap(made: Path, folder: Path) -> None:
+    """Puts `made` in the place of `folder`; killed anywhere, one of the two is found again."""
+    before = folder.parent / BEFORE
+    try:
+        if folder.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            folder.rename(before)
+        made.rename(folder)
+    except OSError as error:
+        raise TuneError(
+            f"cannot write {folder} ({error.strerror}): is another training running?"
+        ) from None
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _known(folder: Path, names: Sequence[str]) -> list[str]:
