@@ -25,7 +25,7 @@ def route() -> None:
 
 @route.command()
 @click.argument("file", required=False, type=_FILE)
-@click.option("--small", is_flag=True, help="Some twenty times as fast, a few points less right.")
+@click.option("--small", is_flag=True, help="Some fifteen times as fast, less right with few questions.")
 @click.option(
     "--examples",
     type=_FILE,

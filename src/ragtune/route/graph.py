@@ -7,7 +7,7 @@ Two trunks. "full" is the embedder's own graph (the same int8 weights, so `embed
 retrieval); its features are four poolings of token vectors from the bottom, the middle and the top
 of the network, since wording tells intents apart that mean nearly the same. "small" adds up one
 stored vector a token, made by showing MiniLM each token alone (after model2vec), weighted by
-rarity: some twenty times as fast and a few points less accurate.
+rarity: some fifteen times as fast and a few points less accurate.
 
 A trunk is built once and kept in the user's cache; a router holds a copy of it. The file uses only
 operators that ONNX Runtime has everywhere, and is not fused for one version of it.
