@@ -96,7 +96,8 @@ def _full(source: Path, target: Path) -> None:
     graph.output.extend([_value("embedding", "D"), _value("features", "F")])
     tokenizer = runtime.tokenizer(source / "tokenizer.json")
     tokenizer.enable_truncation(minilm.MAX_TOKENS)
-    quantize.quantize(model, lambda text: list(tokenizer.encode(text).ids), target)
+    ids = [list(tokenizer.encode(text).ids) for text in quantize.TEXTS]
+    quantize.quantize(model, [{"input_ids": np.array([i], np.int64)} for i in ids], target)
 
 
 def _small(full: Path, target: Path) -> None:
