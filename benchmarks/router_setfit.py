@@ -3,7 +3,7 @@
     python -m benchmarks.router_setfit OUT.json --shots 10 --seed 0 --iterations 5
 
 Written here after "Efficient Few-Shot Learning Without Prompts" (Tunstall et al., 2209.11055), as
-the package was not installed with these versions: pairs of equal and of different intents, cosine
+the package was not tried: pairs of equal and of different intents, cosine
 against 1 and 0 by squared error, one epoch, AdamW 2e-5 with a warm-up of a tenth, batches of 16
 pairs, dropout on; then logistic regression on the tuned embeddings. `iterations` is the number of
 pairs of each kind made for an example (the package's default is 20). Needs torch, transformers and
