@@ -10,6 +10,7 @@ import click
 
 from ragtune.cli_examples import examples
 from ragtune.cli_models import export, models
+from ragtune.cli_route import route
 from ragtune.cli_tune import tune
 from ragtune.console import (
     common,
@@ -39,7 +40,7 @@ Everything stays on this machine. Add --json to any command for machines."""
 
 GROUPS = {
     "Documents": ("init", "add", "sync", "watch", "rm", "docs", "show", "status", "verify"),
-    "Questions": ("search", "ask", "chat", "calibrate"),
+    "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
     "More": ("demo", "weights"),
 }
@@ -60,7 +61,7 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export):
+for command in (examples, tune, models, export, route):
     cli.add_command(command)
 
 

@@ -84,6 +84,7 @@ class Workspace:
         from ragtune.models.generate import load_generator
         from ragtune.models.reader import FOLDER, load_reader
         from ragtune.models.rerank import load_reranker
+        from ragtune.models.router import load_router
 
         tuned = Adapters(self.root / config.DATA_FOLDER)
         return System(
@@ -92,6 +93,7 @@ class Workspace:
             generator=load_generator(self.settings, None, tuned),
             reranker=load_reranker(self.settings),
             reader=load_reader(self.settings, self.root / config.DATA_FOLDER / FOLDER),
+            router=load_router(self.root / config.DATA_FOLDER),
             calibration=self._calibration(),
             adapters=tuned,
         )

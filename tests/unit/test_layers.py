@@ -15,8 +15,9 @@ LAYERS = [
     {"ask", "status"},
     {"workspace"},
     {"tune", "compare", "route", "export"},
-    {"render", "console", "demo", "cli", "cli_tune", "cli_examples", "cli_models", "server"},
-]
+    {"render", "console", "demo", "cli", "cli_examples", "cli_models", "cli_route", "cli_tune",
+     "server"},
+]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 DATA_ONLY = {"sample", "data", "__init__"}
 HEAVY = {

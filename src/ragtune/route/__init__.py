@@ -1,0 +1,1 @@
+"""Training and judging the router: which way a question goes before anything is searched."""

@@ -1,0 +1,261 @@
+"""Training the router: labelled questions in, a folder with one ONNX file out, whole or not at all.
+
+    questions ─▶ trunk (features, embeddings) ─▶ head.fit ─▶ graph.attach ─▶ checked ─▶ swapped in
+
+Nothing is random but the folds, whose seed is fixed: the same questions give the same router.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragtune.errors import TuneError
+from ragtune.models import runtime
+from ragtune.models.router import (
+    BEFORE,
+    FOLDER,
+    ROUTES,
+    UNSURE,
+    OnnxRouter,
+    Passport,
+    Target,
+    encode,
+    read_routes,
+    routes_text,
+)
+from ragtune.route import graph, head
+from ragtune.route.questions import Question
+from ragtune.types import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+MOST_EXAMPLES = 20_000  # questions kept for nearness: 8 MB, 0.5 ms
+_AGREE = 1e-2  # largest difference of a probability between training and the written file
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A router that was made; `warnings` are for the person who wrote the questions."""
+
+    folder: Path
+    passport: Passport
+    seconds: float
+    size: int  # bytes of router.onnx
+    warnings: tuple[str, ...]
+
+
+def train(
+    questions: Sequence[Question],
+    data_folder: Path,
+    variant: graph.Variant = "full",
+    on_progress: OnProgress | None = None,
+    threads: int = 0,
+    trunk: Path | None = None,
+) -> Trained:
+    """Trains on `questions` and puts the router into `data_folder`/router.
+
+    An older router is replaced; its routes.toml is kept for the intents that are still there.
+    `trunk` is a folder with trunk.onnx and tokenizer.json in place of the built one. Raises
+    TuneError where the questions cannot be learned from.
+    """
+    started = time.perf_counter()
+    inside, outside, warnings = _checked(questions)
+    names = tuple(sorted({question.intent for question in inside}))
+    number = {name: n for n, name in enumerate(names)}
+    trunk = trunk or graph.trunk(variant, on_progress)
+    labels = [(_as_words(name), number[name]) for name in names if _as_words(name)]
+    texts = [q.text for q in inside] + [text for text, _ in labels] + [q.text for q in outside]
+    features, embeddings = read(trunk, texts, on_progress, threads)
+    known = len(inside) + len(labels)
+    intents = np.array([number[q.intent] for q in inside] + [n for _, n in labels], np.int64)
+
+    def on_fold(done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress(Progress("train", done, total))
+
+    learned = head.fit(
+        features[:known],
+        embeddings[:known],
+        intents,
+        np.arange(known) >= len(inside),
+        (features[known:], embeddings[known:]),
+        on_fold,
+    )
+    kept = _spread(intents, MOST_EXAMPLES)
+    learned = head.with_examples(learned, kept)
+    folder = data_folder / FOLDER
+    passport = _write(learned, trunk, folder, names, [texts[n] for n in kept], variant)
+    _report(on_progress, 1, 1)
+    size = (folder / "router.onnx").stat().st_size
+    return Trained(folder, passport, time.perf_counter() - started, size, tuple(warnings))
+
+
+def read(
+    trunk: Path, texts: Sequence[str], on_progress: OnProgress | None = None, threads: int = 0
+) -> tuple[Floats, Floats]:
+    """Features (n, F) and unit embeddings (n, D) of texts, each run alone as when serving."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    session = runtime.session(trunk / "trunk.onnx")
+    tokenizer = runtime.tokenizer(trunk / "tokenizer.json")
+
+    def one(text: str) -> list[Floats]:
+        ids = np.array([encode(tokenizer, text)], np.int64)
+        outputs: list[Floats] = session.run(["features", "embedding"], {"input_ids": ids})
+        return outputs
+
+    features, embeddings = [], []
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        for done, (feature, embedding) in enumerate(pool.map(one, texts)):
+            features.append(feature[0])
+            embeddings.append(embedding[0])
+            if on_progress is not None and done % 100 == 0:
+                on_progress(Progress("read questions", done, len(texts)))
+    return np.stack(features), np.stack(embeddings)
+
+
+def _checked(questions: Sequence[Question]) -> tuple[list[Question], list[Question], list[str]]:
+    """Questions in scope and out of scope, each once, and what is odd about them."""
+    unique = list(dict.fromkeys(questions))
+    warnings = []
+    if len(unique) < len(questions):
+        warnings.append(f"{len(questions) - len(unique)} repeated questions count once")
+    by_text = Counter(question.text.casefold() for question in unique)
+    torn = [text for text, times in by_text.items() if times > 1]
+    if torn:
+        warnings.append(f"{len(torn)} questions have several intents, as {torn[0][:60]!r}")
+    inside = [question for question in unique if not question.outside]
+    sizes = Counter(question.intent for question in inside)
+    if len(sizes) < 2:
+        raise TuneError(
+            f"{len(sizes)} intent in {len(questions)} questions: a router needs at least two"
+        )
+    if UNSURE in sizes:
+        raise TuneError(
+            f"{UNSURE!r} is what a router calls the unknown: name this intent otherwise"
+        )
+    small = [name for name, size in sizes.items() if size < 5]
+    if small:
+        warnings.append(f"{len(small)} intents have fewer than 5 questions, as {small[0]!r}")
+    return inside, [question for question in unique if question.outside], warnings
+
+
+def _as_words(intent: str) -> str:
+    """An intent's name as words ("card_arrival": "card arrival"); empty when it says nothing."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\W]+", " ", intent).strip()
+    return words if re.search(r"[^\W\d]{3}", words) else ""
+
+
+def _spread(intents: NDArray[np.int64], most: int) -> list[int]:
+    """The rows to keep as examples: all, or the first of each intent in turn up to `most`."""
+    if len(intents) <= most:
+        return list(range(len(intents)))
+    turn = np.zeros(len(intents), np.int64)
+    for intent in np.unique(intents):
+        members = np.flatnonzero(intents == intent)
+        turn[members] = np.arange(len(members))
+    return sorted(int(n) for n in np.argsort(turn, kind="stable")[:most])
+
+
+def _write(
+    learned: head.Head,
+    trunk: Path,
+    folder: Path,
+    names: tuple[str, ...],
+    texts: Sequence[str],
+    variant: str,
+) -> Passport:
+    if not folder.exists() and (folder.parent / BEFORE).exists():
+        (folder.parent / BEFORE).rename(folder)  # an earlier training was killed in the last step
+    kept: dict[str, Target] = {}
+    if (folder / ROUTES).exists():
+        kept = read_routes(folder / ROUTES, _known(folder, names))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".router-", dir=folder.parent) as temporary:
+        made = Path(temporary) / "new"
+        made.mkdir()
+        graph.attach(trunk / "trunk.onnx", learned, made / "router.onnx")
+        shutil.copyfile(trunk / "tokenizer.json", made / "tokenizer.json")
+        rows = [[text, int(intent)] for text, intent in zip(texts, learned.intents, strict=True)]
+        (made / "questions.json").write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
+        (made / ROUTES).write_text(routes_text(names, kept), "utf-8")
+        passport = Passport(
+            intents=names,
+            threshold=learned.threshold,
+            variant=variant,
+            questions=len(texts),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            sha256=hashlib.sha256((made / "router.onnx").read_bytes()).hexdigest(),
+            figures={name: round(value, 6) for name, value in learned.held_out.items()},
+            versions={name: version(name) for name in ("ragtune", "onnxruntime", "onnx")},
+        )
+        text = json.dumps(asdict(passport), indent=1, ensure_ascii=False) + "\n"
+        (made / "router.json").write_text(text, "utf-8")
+        _prove(made, learned, trunk, texts)
+        for path in made.iterdir():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        _swap(made, folder)
+    return passport
+
+
+def _swap(made: Path, folder: Path) -> None:
+    """Puts `made` in the place of `folder`; killed anywhere, one of the two is found again."""
+    before = folder.parent / BEFORE
+    try:
+        if folder.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            folder.rename(before)
+        made.rename(folder)
+    except OSError as error:
+        raise TuneError(
+            f"cannot write {folder} ({error.strerror}): is another training running?"
+        ) from None
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _known(folder: Path, names: Sequence[str]) -> list[str]:
+    """The intents that an older routes.toml may name."""
+    try:
+        older = json.loads((folder / "router.json").read_text("utf-8"))["intents"]
+        return [*names, *older]
+    except (OSError, ValueError, KeyError, TypeError):
+        return list(names)
+
+
+def _prove(made: Path, learned: head.Head, trunk: Path, texts: Sequence[str]) -> None:
+    """Loads the written file and compares it with what was learned. Raises TuneError."""
+    sample = list(texts[:: max(1, len(texts) // 24)])
+    features, embeddings = read(trunk, sample, threads=1)
+    linear = head.log_softmax(features @ learned.weights + learned.bias)
+    near = head.nearest(embeddings, learned.examples, learned.intents, len(learned.bias))
+    expected = np.exp(head.log_softmax(head.logits(linear, near, learned.mix)))
+    router = OnnxRouter(made)
+    for text, row in zip(sample, expected, strict=True):
+        chances = dict(router.judge(text).intents)
+        got = np.array([chances[name] for name in router.passport.intents])
+        if float(np.abs(got - row).max()) > _AGREE:
+            raise TuneError("the written router does not decide as it was trained: nothing changed")
+
+
+def _report(on_progress: Callable[[Progress], None] | None, done: int, total: int) -> None:
+    if on_progress is not None:
+        on_progress(Progress("write", done, total))

@@ -1,0 +1,89 @@
+"""The router on the real MiniLM: it learns from few words, and shares the embedder's vector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragtune.config import Settings
+from ragtune.models.embed import load_embedder
+from ragtune.models.router import OnnxRouter, load_router
+from ragtune.route.judge import neighbours
+from ragtune.route.questions import Question
+from ragtune.route.synthesise import synthesise
+from ragtune.route.train import train
+from ragtune.types import Document, SourceMap
+
+pytestmark = pytest.mark.integration
+
+ASKED = {
+    "returns": "Can I send it back?|How do I return an item?|I want my money back|What is the "
+    "return window?|The shoes do not fit, can I swap them?|Refund for a damaged lamp",
+    "delivery": "Where is my parcel?|When will it arrive?|Do you ship to Norway?|My order is "
+    "late|Can I change the delivery address?|How much is shipping?",
+    "account": "I forgot my password|How do I close my account?|Change my e-mail address|I cannot "
+    "log in|Is my profile private?|Two-factor sign-in does not work",
+    "jobs": "Are you hiring?|How do I apply for a position?|Do you offer internships?|Where can I "
+    "send my CV?|Open roles in Berlin|Who do I ask about my application?",
+}
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory: pytest.TempPathFactory) -> OnnxRouter:
+    folder = tmp_path_factory.mktemp("router")
+    rows = [Question(text, name) for name, texts in ASKED.items() for text in texts.split("|")]
+    train(rows, folder, threads=1)
+    loaded = load_router(folder)
+    assert loaded is not None
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("question", "intent"),
+    [
+        ("the jacket is too small, how can I give it back", "returns"),
+        ("my package has not come yet", "delivery"),
+        ("password reset mail never arrives", "account"),
+        ("is there a vacancy for an engineer", "jobs"),
+    ],
+)
+def test_paraphrases(router: OnnxRouter, question: str, intent: str) -> None:
+    judgement = router.judge(question)
+    assert judgement.intents[0][0] == intent
+    assert neighbours(router, question)[0].intent == intent
+
+
+def test_another_world_scores_lower(router: OnnxRouter) -> None:
+    inside = min(router.judge(texts.split("|")[0]).score for texts in ASKED.values())
+    for question in ("Who won the world cup in 1998?", "photosynthesis in algae", "tell me a joke"):
+        assert router.judge(question).score < inside
+
+
+def test_its_vector_is_the_embedders(router: OnnxRouter) -> None:
+    texts = ["Where is my parcel?", "How do I return an item bought in a shop in another country?"]
+    expected = load_embedder(Settings()).embed(texts)
+    for text, row in zip(texts, expected, strict=True):
+        assert float(np.dot(router.outputs(text, ("embedding",))[0][0], row)) > 0.999
+
+
+def test_without_labels_documents_are_the_intents(tmp_path: Path) -> None:
+    texts = {
+        "Travel": "Take the train for journeys under five hours. Book hotels through the portal. "
+        "Taxis are paid when no bus runs. Claim costs within a month.",
+        "Leave": "You have thirty days of holiday a year. Sick leave needs a note from day four. "
+        "Parental leave is asked for seven weeks ahead. Unused days expire in March.",
+        "Security": "Lock your screen when you leave the desk. Report a lost badge at once. "
+        "Passwords are kept in the vault. Visitors are met at the door.",
+    }
+    documents = [
+        Document(n, f"{title}.md", title, text, "0" * 64, SourceMap())
+        for n, (title, text) in enumerate(texts.items(), 1)
+    ]
+    made = train(synthesise(documents), tmp_path, threads=1)
+    assert made.passport.intents == ("Leave", "Security", "Travel")
+    loaded = load_router(tmp_path)
+    assert loaded is not None
+    assert loaded.judge("how many days of holiday do I get").intents[0][0] == "Leave"
+    assert not loaded.judge("how tall is mount everest").known
