@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from ragtune import cite, evidence, retrieve
 from ragtune.clock import Clock
 from ragtune.config import Settings
-from ragtune.follow_up import readings
+from ragtune.follow_up import CLEARLY, readings
 from ragtune.types import (
     Adapter,
     Answer,
@@ -74,13 +74,14 @@ def ask_stream(
         yield _answer(told, Evidence(), route, clock, _writer(system, route), text)
         return
 
-    for query in readings(question, history):
-        hits = retrieve.search(query, system, settings, where)
+    query, found = question, Evidence()
+    for number, reading in enumerate(readings(question, history)):
+        hits = retrieve.search(reading, system, settings, where)
         clock.lap("search")
-        found = evidence.select(query, hits, system, settings)
+        better = evidence.select(reading, hits, system, settings)
         clock.lap("evidence")
-        if found.supported:
-            break
+        if number == 0 or not found.supported or better.support > found.support + CLEARLY:
+            query, found = reading, better
     yield found
 
     if not found.supported:

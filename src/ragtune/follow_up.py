@@ -13,6 +13,7 @@ _REFERS = frozenset(
 )
 _OPENER = re.compile(r"^\W*(?:and|or|but|also|so|und|what about|how about|what if)\b\s*", re.I)
 SHORT = 2  # fewer content words than this cannot stand alone
+CLEARLY = 0.2  # how much more support a later reading needs; half the way from vague to certain
 
 
 def readings(question: str, history: Sequence[str]) -> tuple[str, ...]:
@@ -20,8 +21,8 @@ def readings(question: str, history: Sequence[str]) -> tuple[str, ...]:
 
     A question that stands on its own means itself. One that refers back is put behind the last
     question that stood on its own. "And the meal allowance?" may be either: it is tried alone
-    first, and in its context where the documents do not support an answer to it alone. Nothing is
-    rewritten, so nothing can be invented.
+    first, and in its context where the documents do not support an answer to it alone, or support
+    one CLEARLY more. Nothing is rewritten, so nothing can be invented.
     """
     if not history or (not (opened := _OPENER.match(question)) and not refers_back(question)):
         return (question,)
