@@ -11,7 +11,7 @@ is compared is therefore what users run.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -113,7 +113,9 @@ def _arms_of(model: str, adapters: Mapping[str, Mode]) -> list[Arm]:
     if model.startswith("openai:"):
         name, at, url = model.removeprefix("openai:").rpartition("@")
         if not at or not name or not url.startswith(("http://", "https://")):
-            raise ConfigError(f"--model {model!r}: write an endpoint as openai:MODEL@http://HOST/v1")
+            raise ConfigError(
+                f"--model {model!r}: write an endpoint as openai:MODEL@http://HOST/v1"
+            )
         changes = {"generator": "openai", "model": name, "base_url": url}
     elif Path(model).suffix == ".gguf":
         if not Path(model).is_file():
@@ -130,21 +132,32 @@ def _arms_of(model: str, adapters: Mapping[str, Mode]) -> list[Arm]:
     ]
 
 
-Ask = Callable[[str], Iterator[Event]]
+class Asker:
+    """How an arm answers: `ask_stream` with the arm's switches set. Call it with a question.
 
+    `characters` is the size of the last prompt that its model was given.
+    """
 
-def asker(
-    arm: Arm, seed: int, system: System, settings: Settings, examples: Sequence[Example]
-) -> Ask:
-    """How this arm answers a question: `ask_stream` with the arm's switches set."""
-    settings = config.change(settings, dict(arm.changes)) if arm.changes else settings
-    settings = replace(settings, answer="write" if arm.writes else "quote", seed=seed)
-    if arm.shots:
-        prompt = shots(examples, arm.shots, seed)
-        system = replace(system, generator=FewShot(system.generator, prompt))
-    adapter = arm.adapters[seed] if arm.needs else None
-    route = Route(arm.name, arm.documents, adapter)
-    return lambda question: ask_stream(question, system, settings, route=route)
+    def __init__(
+        self, arm: Arm, seed: int, system: System, settings: Settings, examples: Sequence[Example]
+    ) -> None:
+        if arm.changes:
+            settings = config.change(settings, dict(arm.changes))
+        self._settings = replace(settings, answer="write" if arm.writes else "quote", seed=seed)
+        prompt = shots(examples, arm.shots, seed) if arm.shots else ()
+        self._prompted = Prompted(system.generator, prompt)
+        self._system = replace(system, generator=self._prompted)
+        self._route = Route(arm.name, arm.documents, arm.adapters[seed] if arm.needs else None)
+
+    def __call__(self, question: str) -> Iterator[Event]:
+        """The events of `ask_stream`."""
+        self._prompted.characters = 0
+        return ask_stream(question, self._system, self._settings, route=self._route)
+
+    @property
+    def characters(self) -> int:
+        """The size of the last prompt."""
+        return self._prompted.characters
 
 
 def shots(examples: Sequence[Example], count: int, seed: int) -> tuple[Message, ...]:
@@ -166,16 +179,19 @@ def shots(examples: Sequence[Example], count: int, seed: int) -> tuple[Message, 
     )
 
 
-class FewShot:
-    """A generator that sees examples between its system message and the question."""
+class Prompted:
+    """A generator that puts examples between its system message and the question, and measures."""
 
     def __init__(self, generator: Generator, examples: Sequence[Message]) -> None:
         self.name = generator.name
+        self.characters = 0
         self._generator = generator
         self._examples = list(examples)
 
     def stream(self, messages: Sequence[Message], generation: Generation) -> Iterator[Token]:
-        """The reply to `messages` with the examples put in before the last one."""
-        first = [m for m in messages[:-1] if m.role == "system"]
-        rest = [m for m in messages if m not in first]
-        return self._generator.stream([*first, *self._examples, *rest], generation)
+        """The reply to `messages` with the examples put in before the conversation."""
+        first = [m for m in messages if m.role == "system"]
+        rest = [m for m in messages if m.role != "system"]
+        whole = [*first, *self._examples, *rest]
+        self.characters = sum(len(m.content) for m in whole)
+        return self._generator.stream(whole, generation)

@@ -59,9 +59,7 @@ class MaskedStore:
             tuple(pair for pair in found.dense if pair[0] in kept),
         )
 
-    def replace(
-        self, document: Document, passages: Sequence[Passage], vectors: Vectors
-    ) -> int:
+    def replace(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> int:
         """Refused: a mask changes nothing."""
         raise NotImplementedError
 
@@ -113,7 +111,5 @@ def run_causal(
         store = MaskedStore(contest.system.store, spans)
         ask = contest.ask(arms[name], 0, store)
         question = wanted[reply.question].question
-        contest.journal.add(
-            answer(arms[name], 0, reply.question, question, ask, store, "masked")
-        )
+        contest.journal.add(answer(arms[name], 0, reply.question, question, ask, store, "masked"))
     return True

@@ -36,7 +36,7 @@ class Reply:
 
     `written` is the model's raw text (None when nothing wrote), `text` the verified result. Times
     are seconds: to the first token (or the whole answer where nothing streams), to the answer, and
-    of the processor. `found` are the hits' spans, best first. `error` is set when it failed.
+    of the processor. `prompt_characters` is the size of what the model was given. `found` are the hits' spans, best first. `error` is set when it failed.
     """
 
     arm: str
@@ -53,6 +53,7 @@ class Reply:
     total: float = 0.0
     cpu: float = 0.0
     joules: float | None = None
+    prompt_characters: int = 0
     error: str = ""
     changed: str = ""  # what was done to the documents before: "", "masked", or an update's step
     timings: Mapping[str, float] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The test set: read from a file or held out of the examples, cleaned, frozen and hashed.
 
-    file, or examples held out by document ─▶ near-duplicates of training taken out ─▶ TestSet
+file, or examples held out by document ─▶ near-duplicates of training taken out ─▶ TestSet
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ragtune.compare.arms import Arm, Ask, asker
+from ragtune.compare.arms import Arm, Asker
 from ragtune.compare.journal import Cited, Journal, Reply
 from ragtune.compare.metrics import is_exact
 from ragtune.compare.questions import Question
@@ -40,14 +40,14 @@ class Contest:
     generators: Mapping[str, System] = field(default_factory=dict)  # arm: system of its own
     failed: dict[str, str] = field(default_factory=dict)  # arm: why it was left out
 
-    def ask(self, arm: Arm, seed: int, store: Store | None = None) -> Ask:
+    def ask(self, arm: Arm, seed: int, store: Store | None = None) -> Asker:
         """The arm's way of answering, over another store where one is given."""
         from dataclasses import replace
 
         system = self.generators.get(arm.name, self.system)
         if store is not None:
             system = replace(system, store=store)
-        return asker(arm, seed, system, self.settings, self.examples)
+        return Asker(arm, seed, system, self.settings, self.examples)
 
     @property
     def running(self) -> list[Arm]:
@@ -126,7 +126,7 @@ def _turns(
                         yield (seed, start), arm, seed, question
 
 
-def _warm_up(contest: Contest, arm: Arm, ask: Ask) -> None:
+def _warm_up(contest: Contest, arm: Arm, ask: Asker) -> None:
     """Loads what the arm needs, so that the first question is not charged for it."""
     started = time.perf_counter()
     try:
@@ -145,7 +145,7 @@ def _warm_up(contest: Contest, arm: Arm, ask: Ask) -> None:
 
 
 def answer(
-    arm: Arm, seed: int, id: str, question: str, ask: Ask, store: Store, changed: str = ""
+    arm: Arm, seed: int, id: str, question: str, ask: Asker, store: Store, changed: str = ""
 ) -> Reply:
     """The arm's reply with its times; an error of the model becomes a reply that says so."""
     energy, cpu, started = joules(), time.process_time(), time.perf_counter()
@@ -177,6 +177,7 @@ def answer(
         total=total,
         cpu=time.process_time() - cpu,
         joules=None if energy is None or spent is None or spent < energy else spent - energy,
+        prompt_characters=ask.characters,
         changed=changed,
         timings=dict(result.timings),
     )

@@ -103,9 +103,7 @@ class Draws:
         return out
 
 
-def interval(
-    draws: Floats, value: float, n: int, clusters: int, level: float = LEVEL
-) -> Interval:
+def interval(draws: Floats, value: float, n: int, clusters: int, level: float = LEVEL) -> Interval:
     """The expanded percentile interval of a statistic from its resampled values, shape (samples,).
 
     Where every resample gives the same (all right, all wrong) the bootstrap knows no doubt; for a
@@ -134,9 +132,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def difference(
-    draws: Floats, value: float, n: int, clusters: int, tests: int = 1
-) -> Difference:
+def difference(draws: Floats, value: float, n: int, clusters: int, tests: int = 1) -> Difference:
     """What the resampled differences, shape (samples,), say about a difference `value`.
 
     p inverts the expanded percentile interval, and is never below what a sign test on that many
