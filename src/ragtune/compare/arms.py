@@ -89,8 +89,9 @@ class Trainer(Protocol):
 def choose(names: Sequence[str], models: Sequence[str], adapters: Mapping[str, Mode]) -> list[Arm]:
     """The arms of these names and models. Raises ConfigError for a name that is none.
 
-    A model is a tuned adapter ("crew-2": with documents or without, as it was trained), a GGUF file,
-    or an endpoint "openai:MODEL@URL"; the last two make two arms each, with documents and without.
+    A model is a tuned adapter ("crew-2": with documents or without, as it was trained), a GGUF
+    file, or an endpoint "openai:MODEL@URL"; the last two make two arms each, with documents and
+    without.
     """
     arms = []
     for name in names or tuple(ARMS):

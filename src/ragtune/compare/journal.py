@@ -36,7 +36,8 @@ class Reply:
 
     `written` is the model's raw text (None when nothing wrote), `text` the verified result. Times
     are seconds: to the first token (or the whole answer where nothing streams), to the answer, and
-    of the processor. `prompt_characters` is the size of what the model was given. `found` are the hits' spans, best first. `error` is set when it failed.
+    of the processor. `prompt_characters` is the size of what the model was given. `found` are the
+    hits' spans, best first. `error` is set when it failed.
     """
 
     arm: str

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from ragtune import calibrate, words
 from ragtune.errors import ConfigError
+from ragtune.tune import near
 from ragtune.types import Example, Gold
 
 if TYPE_CHECKING:
     from ragtune.types import Embedder
 
 HELD_OUT = 0.25  # share of the examples that become the test set where none is given
-NEAR_WORDS = 0.8  # share of words (Jaccard) from which two questions are the same question …
-NEAR_COSINE = 0.95  # … or cosine of their embeddings
+NEAR_COSINE = 0.95  # of two questions' embeddings, from which on they ask the same
 LARGEST = 64 << 20  # bytes of a question file
 _UNANSWERABLE = frozenset(("unanswerable", "near-miss", "out-of-scope", "out-of-corpus"))
 
@@ -248,23 +248,19 @@ def near_duplicates(
 ) -> dict[str, str]:
     """The questions (id: the training question) that training has seen in other words.
 
-    The same when they share most of their words, or when their embeddings are as good as equal.
-    Numbers must agree: "Kondor 200" is not "Kondor 210".
+    The same when they share most of their characters in order (`tune.near`), or when their
+    embeddings are as good as equal. Numbers must agree: "Kondor 200" is not "Kondor 210".
     """
     found: dict[str, str] = {}
-    seen = [(text, set(words.tokens(text)), set(words.numbers(text))) for text in training]
-    for question in questions:
-        mine, numbers = set(words.tokens(question.question)), set(words.numbers(question.question))
-        for text, theirs, others in seen:
-            if numbers == others and len(mine & theirs) >= NEAR_WORDS * len(mine | theirs) > 0:
-                found[question.id] = text
-                break
+    for at, seen, _ in near.pairs([q.question for q in questions], training):
+        found.setdefault(questions[at].id, training[seen])
     rest = [q for q in questions if q.id not in found]
     if embedder is not None and rest and training:
         cosines = embedder.embed([q.question for q in rest]) @ embedder.embed(list(training)).T
         for question, row in zip(rest, cosines, strict=True):
             best = int(row.argmax())
-            if row[best] >= NEAR_COSINE and seen[best][2] == set(words.numbers(question.question)):
+            numbers = [set(words.numbers(t)) for t in (question.question, training[best])]
+            if row[best] >= NEAR_COSINE and numbers[0] == numbers[1]:
                 found[question.id] = training[best]
     return found
 

@@ -95,8 +95,10 @@ def assemble(run: Run) -> dict[str, Any]:
     pairs = _pairs(run, draws, of_updates, column)
     standings, weights, dropped = _standings(run, arms, means, costs)
     n, clusters = len(table.questions), draws.count
-    judged = verdict.judge(standings, weights, n, clusters) if standings else None
-    result = {
+    judged = None
+    if standings:
+        judged = verdict.judge(standings, weights, n, clusters, of_updates.count)
+    result: dict[str, Any] = {
         "schema": SCHEMA,
         "arms": arms,
         "about": {
@@ -125,7 +127,7 @@ def assemble(run: Run) -> dict[str, Any]:
         "facts": {k: v for k, v in run.facts.items() if not k.startswith("sync ")},
         "settings": dict(run.settings),
     }  # fmt: skip
-    return _finite(result)
+    return {name: _finite(value) for name, value in result.items()}
 
 
 def _finite(value: Any) -> Any:

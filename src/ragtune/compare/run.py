@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from ragtune.compare import results, score, updates
 from ragtune.compare.arms import Arm, Mode, Trainer, choose
@@ -34,6 +34,7 @@ from ragtune.compare.questions import (
 from ragtune.compare.runner import Contest, answer, run_questions, systems
 from ragtune.config import Settings
 from ragtune.errors import ConfigError, RagtuneError
+from ragtune.tune import style as classifier
 from ragtune.types import Example, OnProgress
 from ragtune.workspace import Workspace
 
@@ -132,11 +133,13 @@ def _ask_all(
     whole["questions"] = run_questions(contest, test.questions)
     contest.deadline = until("updates")
     if changes:
-        with tempfile.TemporaryDirectory(prefix="ragtune-compare-") as folder:
-            with updates.copied(workspace, Path(folder).resolve()) as (copy, indexing):
-                if "indexing" not in contest.journal.facts:
-                    contest.journal.note("indexing", indexing)
-                whole["updates"] = updates.run_updates(contest, copy, changes)
+        with (
+            tempfile.TemporaryDirectory(prefix="ragtune-compare-") as folder,
+            updates.copied(workspace, Path(folder).resolve()) as (copy, indexing),
+        ):
+            if "indexing" not in contest.journal.facts:
+                contest.journal.note("indexing", indexing)
+            whole["updates"] = updates.run_updates(contest, copy, changes)
     contest.deadline = until(None)
     if wanted.causal:
         whole["causal"] = run_causal(contest, test.questions, _was_right(contest, test.questions))
@@ -288,15 +291,11 @@ def _style_rules(path: Path | None) -> score.Style:
 
 
 def _style(style: score.Style, contest: Contest, training: Sequence[Example]) -> score.Style:
-    """The rules, or a classifier between the company's answers and the base's to the same questions.
+    """The rules, or a classifier between the company's answers and the base's to such questions.
 
     The base answers some of the training questions for it; those replies are kept like all others.
     """
     if style.judge is not None or len(training) < 2 * VOICED:
-        return style
-    try:
-        from ragtune.tune.style import style_share
-    except ImportError:
         return style
     base = Arm("base", "the model alone, closed book")
     asked = training[:: max(1, len(training) // VOICED)][:VOICED]
@@ -310,13 +309,12 @@ def _style(style: score.Style, contest: Contest, training: Sequence[Example]) ->
             contest.journal.add(answer(base, 0, f"voice {number}", example.question, ask,
                                        contest.system.store, "voice"))  # fmt: skip
     base_answers = [r.text for r in contest.journal.replies if r.changed == "voice" and r.text]
-    company = [e.answer for e in training]
-    judged = style_share(company, base_answers, [])
+    made = classifier.train([e.answer for e in training], base_answers)
     return replace(
         style,
-        judge=lambda texts: style_share(company, base_answers, texts)[0],
-        how="a classifier between your answers and the base's",
-        accuracy=judged[1],
+        judge=lambda texts: [float(made.probability(text) > 0.5) for text in texts],
+        how=f"a classifier between your answers and the base's, tested on {made.tested}",
+        accuracy=made.accuracy,
     )
 
 
@@ -355,7 +353,7 @@ def _results(
 def _same_questions(
     replies: Sequence[Reply], arms: Sequence[Arm], questions: Sequence[Question]
 ) -> list[Reply]:
-    """The replies without questions that not every arm was asked: a run that was cut is balanced."""
+    """The replies without questions that not every arm was asked: a cut run is balanced."""
     ids = {q.id for q in questions}
     asked = [
         {r.question for r in replies if r.arm == a.name and r.seed == 0 and not r.changed}
@@ -368,7 +366,9 @@ def _same_questions(
 def _settings(
     contest: Contest, workspace: Workspace, test: TestSet, started: float
 ) -> dict[str, Any]:
-    from ragtune.status import PACKAGES, version
+    from importlib.metadata import version
+
+    from ragtune.status import PACKAGES
 
     settings = {f.name: getattr(workspace.settings, f.name) for f in fields(Settings)}
     return {

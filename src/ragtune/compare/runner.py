@@ -196,7 +196,7 @@ def _cited(result: Answer, store: Store) -> Iterator[Cited]:
 
 
 def memory_mb() -> float:
-    """Resident memory of this process in MiB; its peak where the system does not tell the present."""
+    """Resident memory of this process in MiB; its peak where the system tells no more."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

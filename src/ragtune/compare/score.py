@@ -356,6 +356,8 @@ def race(
     if before is None:
         return {}
     values: dict[str, float] = {}
+    # who never told the old fact can neither stop telling it nor leak it
+    knew = bool(update.old_answer) and metrics.contains(before.text, update.old_answer)
     if update.kind in ("change", "add"):
         step = "after" if update.kind == "change" else "added"
         after = replies.get((update.id, step)) if arm.documents else before
@@ -371,10 +373,10 @@ def race(
             if told:
                 values["seconds_to_new"] = seconds
                 values["fresh"] = 2.0 ** (-seconds / 3600)
-            if update.old_answer:
+            if knew:
                 values["old_stopped"] = float(stopped)
     gone = replies.get((update.id, "deleted")) if arm.documents else before
-    if gone is not None and update.old_answer and _was_deleted(update, facts):
+    if gone is not None and knew and _was_deleted(update, facts):
         values["leak"] = float(_leaks(update, gone, arm))
     back = replies.get((update.id, "added")) if arm.documents else None
     if back is not None and update.kind == "change":

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 from ragtune import config
@@ -58,10 +58,10 @@ class Update:
 
 def read_updates(path: Path) -> list[Update]:
     """The updates of a JSON Lines file. Raises ConfigError with the line that is wrong."""
-    found = []
+    found: list[Update] = []
     for number, row in enumerate(read_jsonl(path), 1):
         where = f"{path}, line {number}"
-        kind = row.get("kind") or "change"
+        kind: Any = row.get("kind") or "change"
         if kind not in ("change", "delete", "add"):
             raise ConfigError(f"{where}: kind {kind!r}: must be change, delete or add")
         needs = {
@@ -211,9 +211,11 @@ def _sync(copy: Workspace) -> float:
 def find(copy: Workspace, name: str, new: bool = False) -> Path:
     """The file in the copy that `name` means, from the folder that was added or from its end."""
     if not new:
-        files = [p for p in copy.root.rglob(Path(name).name)
-                 if _own(p, copy.root) and p.is_file() and p.relative_to(copy.root).as_posix().endswith(name)
-                 and config.DATA_FOLDER not in p.relative_to(copy.root).parts]  # fmt: skip
+        files = [
+            p for p in copy.root.rglob(Path(name).name)
+            if p.as_posix().endswith("/" + name) and _own(p, copy.root) and p.is_file()
+            and config.DATA_FOLDER not in p.relative_to(copy.root).parts
+        ]  # fmt: skip
         exact = [p for p in files if p.relative_to(copy.root).as_posix() == name]
         files = exact or files
         if len(files) != 1:

@@ -96,15 +96,23 @@ def normalised(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def judge(
-    standings: Sequence[Standing], weights: Mapping[str, float], n: int, clusters: int
+    standings: Sequence[Standing],
+    weights: Mapping[str, float],
+    n: int,
+    clusters: int,
+    update_clusters: int = 0,
 ) -> Verdict:
-    """The verdict over these arms for `n` questions about `clusters` documents."""
+    """The verdict over these arms for `n` questions about `clusters` documents.
+
+    Where two arms differ in freshness, their difference is no surer than that many files of
+    updates (`update_clusters`) can make it.
+    """
     share = normalised(weights)
     totals = {s.name: sum(share[c] * s.values.get(c, 0.0) for c in CRITERIA) for s in standings}
     by_name = {s.name: s for s in standings}
     order = sorted(totals, key=lambda name: (-totals[name], name))
     leader = order[0]
-    rivals = _rivals(by_name, order, totals, share, n, clusters)
+    rivals = _rivals(by_name, order, totals, share, (n, clusters, update_clusters))
     unsure = [r for r in rivals if r.difference.p_holm >= LEVEL]
     runner_up = order[1] if len(order) > 1 else None
     more: int | None = 0
@@ -134,14 +142,17 @@ def _rivals(
     order: Sequence[str],
     totals: Mapping[str, float],
     share: Mapping[str, float],
-    n: int,
-    clusters: int,
+    sizes: tuple[int, int, int],
 ) -> list[Rival]:
     from dataclasses import replace
 
     leader = order[0]
+    n, clusters, update_clusters = sizes
     found = []
     for other in order[1:]:
+        fresh = [by_name[a].values.get("freshness", 0.0) for a in (leader, other)]
+        matters = share["freshness"] > 0 and abs(fresh[0] - fresh[1]) > SAME
+        sure = min(clusters, update_clusters) if matters and update_clusters else clusters
         draws = _total(by_name[leader], share) - _total(by_name[other], share)
         value = totals[leader] - totals[other]
         found.append(Rival(other, statistics.difference(draws, value, n, clusters, len(order) - 1)))
