@@ -104,8 +104,7 @@ def judge(
 ) -> Verdict:
     """The verdict over these arms for `n` questions about `clusters` documents.
 
-    Where two arms differ in freshness, their difference is no surer than that many files of
-    updates (`update_clusters`) can make it.
+    `update_clusters` is the number of files that the updates changed.
     """
     share = normalised(weights)
     totals = {s.name: sum(share[c] * s.values.get(c, 0.0) for c in CRITERIA) for s in standings}
@@ -150,15 +149,36 @@ def _rivals(
     n, clusters, update_clusters = sizes
     found = []
     for other in order[1:]:
-        fresh = [by_name[a].values.get("freshness", 0.0) for a in (leader, other)]
-        matters = share["freshness"] > 0 and abs(fresh[0] - fresh[1]) > SAME
-        sure = min(clusters, update_clusters) if matters and update_clusters else clusters
+        sure = _clusters(by_name[leader], by_name[other], share, clusters, update_clusters)
         draws = _total(by_name[leader], share) - _total(by_name[other], share)
         value = totals[leader] - totals[other]
-        found.append(Rival(other, statistics.difference(draws, value, n, clusters, len(order) - 1)))
+        found.append(Rival(other, statistics.difference(draws, value, n, sure, len(order) - 1)))
     adjusted = statistics.holm([r.difference.p for r in found])
     return [Rival(r.name, replace(r.difference, p_holm=p))
             for r, p in zip(found, adjusted, strict=True)]  # fmt: skip
+
+
+def _clusters(
+    one: Standing, other: Standing, share: Mapping[str, float], questions: int, files: int
+) -> int:
+    """How many clusters a difference of sums rests on: its variance comes from the questions'
+    documents and from the updates' files, and counts as their degrees of freedom do in a sum
+    (Satterthwaite 1946).
+    """
+    import numpy as np
+
+    def variance(criteria: Sequence[str]) -> float:
+        mine = {c: share[c] for c in criteria}
+        return float(np.var(_total(one, mine) - _total(other, mine)))
+
+    updates = variance(["freshness"]) if files > 1 else 0.0
+    if not updates:
+        return questions
+    rest = variance([c for c in CRITERIA if c != "freshness"])
+    freedom = (rest + updates) ** 2 / (
+        rest**2 / max(1, questions - 1) + updates**2 / max(1, files - 1)
+    )
+    return max(2, 1 + math.floor(freedom))
 
 
 def _total(standing: Standing, share: Mapping[str, float]) -> Floats:
@@ -168,7 +188,7 @@ def _total(standing: Standing, share: Mapping[str, float]) -> Floats:
     total = np.zeros(size)
     for criterion in CRITERIA:
         drawn = standing.draws.get(criterion)
-        total = total + share[criterion] * (
+        total = total + share.get(criterion, 0.0) * (
             standing.values.get(criterion, 0.0) if drawn is None else drawn
         )
     return total

@@ -69,11 +69,12 @@ def seconds(value: float | None) -> str:
 
 
 def money(value: float | None, currency: str) -> str:
-    """An amount; small ones in as many digits as they need."""
+    """An amount; below half a cent it says so."""
     if value is None:
         return "–"
-    digits = 0 if value >= 100 else 2 if value >= 0.1 else 4 if value >= 0.001 else 6
-    return f"{value:,.{digits}f} {currency}"
+    if 0 < value < 0.005:
+        return f"< 0.01 {currency}"
+    return f"{value:,.{0 if value >= 100 or not value else 2}f} {currency}"
 
 
 def span(measured: Mapping[str, Any], as_share: bool = True) -> str:
@@ -93,24 +94,22 @@ def rows(results: Results) -> list[Row]:
     """The seven rows of the comparison."""
     arms: Mapping[str, Any] = results["arms"]
     names = list(arms)
-    about, currency = results["about"], results["costs"]["currency"]
+    about = results["about"]
     made: list[Row] = []
 
-    def add(name: str, what: str, cells: Sequence[Cell], best: str, sure: bool) -> None:
+    def add(
+        name: str, what: str, cells: Sequence[Cell], best: Sequence[str], sure: bool = False
+    ) -> None:
         mark = "winner" if sure else "leads"
-        marked = [Cell(c.text, c.below, mark if n == best else "")
+        marked = [Cell(c.text, c.below, mark if n in best else "")
                   for n, c in zip(names, cells, strict=True)]  # fmt: skip
         made.append(Row(name, what, tuple(marked)))
 
     add("Information update speed", "a changed fact, told rightly",
         [_freshness(arms[a], about[a]) for a in names], *_best(results, "fresh"))  # fmt: skip
-    month = {a: about[a]["cost"]["month"] for a in names}
-    cheapest = min(month, key=lambda a: month[a] if month[a] is not None else float("inf"))
-    add("Implementation cost", "a month, all in", [
-        Cell(money(about[a]["cost"]["month"], currency),
-             f"once {money(about[a]['cost']['fixed'], currency)}, "
-             f"a right answer {money(about[a]['cost']['correct'], currency)}")
-        for a in names], cheapest, False)  # fmt: skip
+    add("Implementation cost", "a month, all in",
+        [_cost(about[a]["cost"], results) for a in names],
+        _least({a: about[a]["cost"]["month"] for a in names}))  # fmt: skip
     add("Source attribution", "cites the right words", [_attribution(arms[a]) for a in names],
         *_best(results, "citation_recall"))  # fmt: skip
     add("Accuracy", "right decisions", [
@@ -118,18 +117,37 @@ def rows(results: Results) -> list[Row]:
              f"{span(arms[a]['decision'])}; token F1 {number(arms[a]['f1']['value'])}")
         for a in names], *_best(results, "decision"))  # fmt: skip
     add("Hallucination", "right +1, declined 0, wrong −1", [
-        Cell(number(arms[a]["hallucination"]["value"]), f"{percent(arms[a]['wrong']['value'])} wrong")
+        Cell(number(arms[a]["hallucination"]["value"]),
+             f"{percent(arms[a]['wrong']['value'])} wrong")
         for a in names], *_best(results, "hallucination"))  # fmt: skip
     add("Style", "in the company's voice", [
         Cell(percent(arms[a]["style"]["value"]), span(arms[a]["style"])) for a in names
     ], *_best(results, "style"))  # fmt: skip
-    p50 = {a: arms[a]["total"]["value"] for a in names if arms[a]["total"]["n"]}
     add("Speed", "whole answer, median", [
         Cell(seconds(arms[a]["total"]["value"]),
              f"95%: {seconds(arms[a]['total'].get('p95'))}; first token "
              f"{seconds(arms[a]['first']['value'])}")
-        for a in names], min(p50, key=lambda a: p50[a], default=""), False)  # fmt: skip
+        for a in names], _least({a: arms[a]["total"]["value"] for a in names}))  # fmt: skip
     return made
+
+
+def _least(values: Mapping[str, float | None]) -> list[str]:
+    """The arms with the smallest value, and those that nobody would tell from it."""
+    known = {a: v for a, v in values.items() if v is not None}
+    if len(known) < 2:
+        return []
+    least = min(known.values())
+    return [a for a, v in known.items() if v <= least * 1.01]
+
+
+def _cost(cost: Mapping[str, Any], results: Results) -> Cell:
+    currency, prices = results["costs"]["currency"], results["costs"]["prices"]
+    mistakes = cost["mistakes"] * prices["questions_month"]
+    return Cell(
+        money(cost["month"], currency),
+        f"of it mistakes {money(mistakes, currency)}; once {money(cost['fixed'], currency)}; a "
+        f"right answer {money(cost['correct'], currency)}",
+    )
 
 
 def _freshness(arm: Mapping[str, Any], about: Mapping[str, Any]) -> Cell:
@@ -154,15 +172,17 @@ def _attribution(arm: Mapping[str, Any]) -> Cell:
     )
 
 
-def _best(results: Results, measure: str) -> tuple[str, bool]:
-    """The arm that leads on a measure, and whether it was told from every other one."""
+def _best(results: Results, measure: str) -> tuple[list[str], bool]:
+    """The arms that lead on a measure, and whether a single one was told from every other."""
     values = {a: m[measure]["value"] for a, m in results["arms"].items()
               if m[measure]["value"] is not None}  # fmt: skip
-    if not values or (max(values.values()) == min(values.values()) and len(values) > 1):
-        return "", False
-    best = max(values, key=lambda a: values[a])
-    pairs = [p for p in results["pairs"] if p["measure"] == measure and best in (p["a"], p["b"])]
-    return best, bool(pairs) and all(p["p_holm"] < 0.05 for p in pairs)
+    if not values or (len(values) > 1 and max(values.values()) == min(values.values())):
+        return [], False
+    most = max(values.values())
+    best = [a for a, v in values.items() if v > most - 1e-9]
+    pairs = [p for p in results["pairs"] if p["measure"] == measure and best[0] in (p["a"], p["b"])]
+    sure = len(best) == 1 and bool(pairs) and all(p["p_holm"] < 0.05 for p in pairs)
+    return best, sure
 
 
 # ---------------------------------------------------------------- the verdict
@@ -244,7 +264,10 @@ def figure(results: Results, arm: str, criterion: str) -> str:
     if criterion == "cost":
         return money(about["cost"]["month"], results["costs"]["currency"]) + " a month"
     if criterion == "attribution":
-        return _attribution(m).text
+        if not about["documents"]:
+            return "cannot attribute"
+        recall, precision = m["citation_recall"]["value"], m["citation_precision"]["value"]
+        return f"{percent(recall)} of gold cited, {percent(precision)} of citations on it"
     if criterion == "style":
         return percent(m["style"]["value"])
     return seconds(m["total"]["value"])
@@ -257,32 +280,42 @@ def facts_and_voice(results: Results) -> str:
     voice, sure_voice = _best(results, "style")
     if not facts:
         return ""
-    said = f"For facts {facts} leads ({percent(arms[facts]['right']['value'])} right"
-    said += ")" if sure_facts else ", not told from all others)"
+    said = f"For facts {_leads(facts, percent(arms[facts[0]]['right']['value']), sure_facts)}"
     if not voice:
         return said + "."
-    said += f"; for the company's voice {voice} ({percent(arms[voice]['style']['value'])}"
-    return said + (")." if sure_voice else ", not told from all others).")
+    share = percent(arms[voice[0]]["style"]["value"])
+    return said + f"; for the company's voice {_leads(voice, share, sure_voice)}."
+
+
+def _leads(names: Sequence[str], share: str, sure: bool) -> str:
+    verb = "leads" if len(names) == 1 else "lead"
+    return f"{_list(names, 'and')} {verb} ({share}{'' if sure else ', not told from all others'})"
 
 
 def kind_lines(results: Results) -> list[str]:
     """One sentence for each kind of question."""
     lines = []
     for kind in results["kinds"]:
-        share = percent(kind["shares"][kind["leader"]])
+        best = max(kind["shares"].values())
+        leaders = [a for a, v in kind["shares"].items() if v > best - 1e-9]
         start = f"{kind['kind']} ({kind['n']} questions): "
-        if kind["winner"]:
-            lines.append(start + f"{kind['winner']}, {share} right")
-        elif "runner_up" not in kind:
+        share = percent(best)
+        if len(kind["shares"]) == 1 or kind["winner"]:
             lines.append(start + f"{kind['leader']}, {share} right")
+        elif best == 0:
+            lines.append(start + "no arm was right")
+        elif kind["n"] < 10:
+            lines.append(start + f"{_list(leaders, 'and')} {share}; too few to tell")
+        elif len(leaders) > 1:
+            lines.append(start + f"{_list(leaders, 'and')} the same, {share} right")
         else:
             more = kind["more"]
-            hint = ("the same" if not kind["gap"] else "too close for any number of questions"
-                    if more is None else f"about {max(more, 1):,} more questions of this kind")  # fmt: skip
-            lines.append(
-                start + f"cannot tell {kind['leader']} ({share}) from {kind['runner_up']} "
-                f"({percent(kind['shares'][kind['runner_up']])}): {hint}"
-            )
+            hint = "too close for any number of questions"
+            if more is not None:
+                hint = f"about {max(more, 1):,} more questions of this kind"
+            other = percent(kind["shares"][kind["runner_up"]])
+            lines.append(start + f"cannot tell {kind['leader']} ({share}) from "
+                         f"{kind['runner_up']} ({other}): {hint}")  # fmt: skip
     return lines
 
 
