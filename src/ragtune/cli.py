@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragtune.cli_compare import compare
 from ragtune.cli_examples import examples
 from ragtune.cli_models import export, models
 from ragtune.cli_tune import tune
@@ -41,6 +42,7 @@ GROUPS = {
     "Documents": ("init", "add", "sync", "watch", "rm", "docs", "show", "status", "verify"),
     "Questions": ("search", "ask", "chat", "calibrate"),
     "Tuning": ("examples", "tune", "models", "export"),
+    "Comparing": ("compare",),
     "More": ("demo", "weights"),
 }
 
@@ -62,6 +64,8 @@ def cli() -> None:
 
 for command in (examples, tune, models, export):
     cli.add_command(command)
+cli.add_command(compare)
+cli.add_command(examples)
 
 
 @cli.command()

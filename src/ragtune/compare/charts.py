@@ -118,8 +118,9 @@ def risk(results: Results) -> str:
     x, y = _linear(44, RIGHT, 0.0, 1.0), _linear(height - 30, 12, 0.0, 1.0)
     body = [_grid([(x(v), percent(v)) for v in (0, 0.25, 0.5, 0.75, 1)], height - 24)]
     for v in (0, 0.25, 0.5, 0.75, 1):
-        body.append(f'<line class="grid" x1="44" x2="{RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"'
-                    f'/><text x="40" y="{y(v) + 4:.1f}" class="end">{percent(v)}</text>')  # fmt: skip
+        at, label = f"{y(v):.1f}", f'y="{y(v) + 4:.1f}" class="end">{percent(v)}'
+        body.append(f'<line class="grid" x1="44" x2="{RIGHT}" y1="{at}" y2="{at}"/>'
+                    f'<text x="40" {label}</text>')  # fmt: skip
     for name, points in results["risk"].items():
         if not points:
             continue

@@ -17,14 +17,15 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)
 _MARK = re.compile(r"\s?\[\d+\]")
 _DECLINES = re.compile(
-    r"\b(?:do(?:es)?n['’o]?t? ?(?:not )?(?:answer this|know\b|say\b|mention|specify|state\b|contain"
+    r"\b(?:do(?:es)?(?: not|n['’]?t) (?:answer this|know|say\b|mention|specify|state\b|contain"
     r"|provide (?:any |enough )?information|have (?:any |enough |that |this )?information)"
     r"|(?:i|we) (?:can ?not|can['’]t|could not|am unable to|are unable to|am not able to)"
     r" (?:answer|find|determine|provide|say)"
     r"|no (?:such )?information (?:is |was )?(?:about|available|given|provided|on|found)"
     r"|(?:is|are|was) not (?:mentioned|specified|stated|given|provided|documented|available)"
     r"|not on (?:our|the) shelf|unanswerable"
-    r"|(?:wei(?:ß|ss) ich nicht|keine (?:angabe|information)|nicht (?:angegeben|beantworten)))\b",
+    r"|weiß ich nicht|weiss ich nicht|keine (?:angabe|information)"
+    r"|nicht (?:angegeben|beantworten))\b",
     re.I,
 )
 

@@ -349,7 +349,7 @@ def _cell(text: str) -> str:
 
 
 def table(results: Results) -> str:
-    """Every answer as CSV; a text that a spreadsheet would calculate is put behind an apostrophe."""
+    """Every answer as CSV; what a spreadsheet would calculate is put behind an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out)
     marks = list(results["measures"])
@@ -369,9 +369,8 @@ def table(results: Results) -> str:
 
 def _harmless(value: str) -> str:
     """A cell that no spreadsheet takes for a formula (CVE-2022-24770)."""
-    return (
-        "'" + value if value.lstrip().startswith(_FORMULA) or value.startswith(_FORMULA) else value
-    )
+    formula = value.startswith(_FORMULA) or value.lstrip()[:1] in _FORMULA
+    return "'" + value if formula else value
 
 
 def write(results: Results, folder: Path) -> dict[str, Path]:

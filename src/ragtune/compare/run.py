@@ -32,8 +32,9 @@ from ragtune.compare.questions import (
     without_duplicates,
 )
 from ragtune.compare.runner import Contest, answer, run_questions, systems
-from ragtune.config import Settings
+from ragtune.config import DATA_FOLDER, Settings
 from ragtune.errors import ConfigError, RagtuneError
+from ragtune.ingest.sources import path_of
 from ragtune.tune import style as classifier
 from ragtune.types import Example, OnProgress
 from ragtune.workspace import Workspace
@@ -80,6 +81,7 @@ def compare(
     prices = read_prices(wanted.prices)
     changes = updates.read_updates(wanted.updates) if wanted.updates else []
     style = _style_rules(wanted.voice)
+    _check_out(workspace, wanted.out)
     workspace.refresh()
     test, training = _test_set(workspace, wanted)
     adapters: dict[str, Mode] = {n: a.mode for n, a in workspace.system.adapters.items()}
@@ -107,6 +109,19 @@ def compare(
         journal.close()
     _write(wanted.out / "results.json", json.dumps(made, ensure_ascii=False, indent=1))
     return made
+
+
+def _check_out(workspace: Workspace, out: Path) -> None:
+    """Raises ConfigError where the report would become one of the documents."""
+    whole = out.resolve()
+    for source in workspace.store.sources():
+        folder = Path(path_of(source.uri, str(workspace.root))).resolve()
+        data = workspace.root / DATA_FOLDER
+        if source.kind != "sql" and whole.is_relative_to(folder) and not whole.is_relative_to(data):
+            raise ConfigError(
+                f"{out} lies in {source.uri}, which is indexed, so the report would answer "
+                "questions: choose another --out"
+            )
 
 
 def _ask_all(
