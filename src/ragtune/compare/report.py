@@ -313,10 +313,10 @@ def _settings(results: Results) -> str:
 def markdown(results: Results) -> str:
     """The verdict, the table and how sure it is, for a chat or a repository."""
     names = list(results["arms"])
-    lines = [f"# {wording.headline(results)}", "", wording.paragraph(results), ""]
+    lines = [f"# {_cell(wording.headline(results))}", "", _cell(wording.paragraph(results)), ""]
     if results["left_out"]:
-        lines += ["Not compared: " + "; ".join(
-            f"{a} ({w})" for a, w in results["left_out"].items()) + ".", ""]  # fmt: skip
+        missing = [f"{_cell(a)} ({_cell(w)})" for a, w in results["left_out"].items()]
+        lines += [f"Not compared: {'; '.join(missing)}.", ""]
     lines += ["| | " + " | ".join(map(_cell, names)) + " |", "|---" * (len(names) + 1) + "|"]
     for row in wording.rows(results):
         marks = {"winner": " ★", "leads": " ☆", "": ""}
@@ -335,16 +335,22 @@ def markdown(results: Results) -> str:
             lines += ["", f"## {title}", "", *(f"- {_cell(item)}" for item in items)]
     steps = wording.next_steps(results)
     if steps:
-        lines += ["", "## What next", "", *(f"- {what}: `{command}`" for what, command in steps)]
+        lines += [
+            "",
+            "## What next",
+            "",
+            *(f"- {_cell(what)}: `{command}`" for what, command in steps),
+        ]
     s = results["settings"]
     lines += ["", f"{s['questions']} questions (sha256 {s['test_set_sha256'][:16]}…), "
-              f"{s['seeds']} seeds, {s['machine']}, {s['finished']}."]  # fmt: skip
+              f"{s['seeds']} seeds, {_cell(s['machine'])}, {s['finished']}."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
     """A text that cannot end its table cell or become markup."""
-    flat = " ".join(str(text).split()).replace("|", "\\|")
+    flat = "".join(c if c.isprintable() else " " for c in str(text))
+    flat = " ".join(flat.split()).replace("|", "\\|")
     return flat.replace("<", "&lt;").replace("[", "\\[")
 
 

@@ -84,8 +84,7 @@ def compare(
     _check_out(workspace, wanted.out)
     workspace.refresh()
     test, training = _test_set(workspace, wanted)
-    adapters: dict[str, Mode] = {n: a.mode for n, a in workspace.system.adapters.items()}
-    arms = choose(wanted.arms, wanted.models, adapters)
+    arms = choose(wanted.arms, wanted.models, _modes(workspace))
     if not workspace.documents() and any(a.documents for a in arms):
         raise ConfigError("this workspace has no documents yet: ragtune add PATH…")
     journal = Journal(wanted.out, _header(workspace, wanted, test, training, arms), wanted.resume)
@@ -226,6 +225,17 @@ def _sha(text: str) -> str:
 # ---------------------------------------------------------------- adapters
 
 
+def _modes(workspace: Workspace) -> dict[str, Mode]:
+    """What each registered adapter was trained for; damaged ones are not there."""
+    found: dict[str, Mode] = {}
+    for name in workspace.system.adapters:
+        try:
+            found[name] = workspace.system.adapters[name].mode
+        except RagtuneError:
+            continue
+    return found
+
+
 def _trained(
     arms: Sequence[Arm],
     workspace: Workspace,
@@ -270,8 +280,8 @@ def _trained(
                     workspace.__dict__.pop("system", None)  # it reads the registry when built
                 names.append(name)
         if not names:
-            own = [a.name for a in workspace.system.adapters.values() if a.mode == arm.needs]
-            used = workspace.system.adapter
+            own = [name for name, mode in _modes(workspace).items() if mode == arm.needs]
+            used = workspace.adapter
             names = [used] if used in own and used else own[-1:]
         if names:
             ready.append(replace(arm, adapters=tuple(names)))

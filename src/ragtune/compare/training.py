@@ -2,11 +2,64 @@
 
 from __future__ import annotations
 
-from ragtune.compare.arms import Trainer
-from ragtune.types import OnProgress
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from ragtune.compare.arms import Mode, Trainer, Training
+from ragtune.config import DATA_FOLDER
+from ragtune.models import adapters
+from ragtune.types import Example, OnProgress
 from ragtune.workspace import Workspace
 
 
 def trainer_of(workspace: Workspace, on_progress: OnProgress | None = None) -> Trainer | None:
-    """What trains this workspace's adapters; None where the `tune` extra is not installed."""
-    return None
+    """What trains this workspace's adapters; None where the `tune` extra is not installed.
+
+    It is `ragtune tune` itself, with its defaults and the seed, on exactly the given examples
+    (some of them are held out to stop in time). A registered adapter of that name is taken as it
+    is: the name holds the hash of the examples. A run that was interrupted is gone on with.
+    """
+    from ragtune.tune import extra
+
+    if any(find_spec(name) is None for name in extra.NEEDED):
+        return None
+
+    def train(mode: Mode, seed: int, examples: Sequence[Example], name: str) -> Training:
+        from ragtune.tune.run import Plan, resumable, tune
+        from ragtune.tune.train import TuneSettings
+
+        root = workspace.root / DATA_FOLDER
+        with tempfile.TemporaryDirectory(prefix="ragtune-compare-") as folder:
+            file = Path(folder) / "examples.jsonl"
+            rows = [json.dumps(_row(e), ensure_ascii=False) for e in examples]
+            file.write_text("\n".join(rows) + "\n", "utf-8")
+            plan = Plan(
+                file, name, mode,
+                settings=replace(TuneSettings(), seed=seed, threads=workspace.settings.threads),
+                samples=0, resume=name in resumable(workspace),
+            )  # fmt: skip
+            started, cpu = time.perf_counter(), time.process_time()
+            made = tune(plan, workspace, on_progress)
+        assert made.name in set(adapters.Adapters(root)), "tune registers what it made"
+        return Training(
+            made.name, time.perf_counter() - started, time.process_time() - cpu,
+            made.peak_bytes / 2**20, len(examples),
+        )  # fmt: skip
+
+    return train
+
+
+def _row(example: Example) -> dict[str, object]:
+    """An example as a row of a file that `read_examples` reads back."""
+    row: dict[str, object] = {
+        "id": example.id, "question": example.question, "answer": example.answer,
+        "kind": example.kind, "evidence": [asdict(g) for g in example.evidence],
+    }  # fmt: skip
+    if example.system:
+        row["system"] = example.system
+    return row

@@ -163,7 +163,7 @@ def _clusters(
 ) -> int:
     """How many clusters a difference of sums rests on: its variance comes from the questions'
     documents and from the updates' files, and counts as their degrees of freedom do in a sum
-    (Satterthwaite 1946).
+    (Satterthwaite 1946). It is never surer than the questions' documents alone could make it.
     """
     import numpy as np
 
@@ -178,7 +178,7 @@ def _clusters(
     freedom = (rest + updates) ** 2 / (
         rest**2 / max(1, questions - 1) + updates**2 / max(1, files - 1)
     )
-    return max(2, 1 + math.floor(freedom))
+    return min(questions, max(2, 1 + math.floor(freedom)))
 
 
 def _total(standing: Standing, share: Mapping[str, float]) -> Floats:
