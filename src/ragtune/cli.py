@@ -62,10 +62,8 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export):
+for command in (examples, tune, models, export, compare):
     cli.add_command(command)
-cli.add_command(compare)
-cli.add_command(examples)
 
 
 @cli.command()

@@ -102,6 +102,10 @@ def compare(
             generators=systems(arms, workspace.system, workspace.settings), failed=left_out,
         )  # fmt: skip
         whole = _ask_all(contest, workspace, wanted, test, changes, trainer, started, end)
+        if not any(not r.changed and not r.error for r in journal.replies):
+            raise ConfigError(
+                "the budget is too short to ask anything: give it more, with --resume"
+            )
         style = _style(style, contest, training)
         made = _results(contest, workspace, test, changes, style, prices, training, whole, started)
     finally:
