@@ -52,7 +52,7 @@ def test_arms_updates_and_sources_on_the_sample(company: Workspace, tmp_path: Pa
     before = files(company.root)
     with workspace.open(company.root, SHORT) as opened:
         wanted = Wanted(out=tmp_path / "out", questions=(questions,), updates=updates,
-                        arms=("base", "rag", "quote"), seeds=2, voice=SAMPLE / "voice.json")  # fmt: skip
+                        arms=("base", "rag", "quote"), voice=SAMPLE / "voice.json")  # fmt: skip
         found = compare(opened, wanted)
         assert files(company.root) == before, "the user's files were touched"
 

@@ -35,6 +35,7 @@ from ragtune.compare.runner import Contest, answer, run_questions, systems
 from ragtune.config import DATA_FOLDER, Settings
 from ragtune.errors import ConfigError, RagtuneError
 from ragtune.ingest.sources import path_of
+from ragtune.models import adapters
 from ragtune.tune import style as classifier
 from ragtune.types import Example, OnProgress
 from ragtune.workspace import Workspace
@@ -163,7 +164,18 @@ def _ask_all(
         whole["causal"] = run_causal(contest, test.questions, _was_right(contest, test.questions))
     if changes and trainer is not None:
         updates.run_retraining(contest, trainer, changes, end - time.monotonic())
+        _discard(workspace, contest)
     return whole
+
+
+def _discard(workspace: Workspace, contest: Contest) -> None:
+    """Takes the adapters of the update race out of the registry: they know invented facts."""
+    root = workspace.root / DATA_FOLDER
+    for name, fact in contest.journal.facts.items():
+        if name.startswith("retraining ") and isinstance(fact, dict):
+            made = str(fact.get("adapter", ""))
+            if made in workspace.system.adapters:
+                adapters.remove(root, made, force=True)
 
 
 def _was_right(contest: Contest, questions: Sequence[Question]) -> dict[tuple[str, str], bool]:
@@ -281,7 +293,6 @@ def _trained(
                         break
                     journal.note(fact, asdict(made))
                     name = made.adapter
-                    workspace.__dict__.pop("system", None)  # it reads the registry when built
                 names.append(name)
         if not names:
             own = [name for name, mode in _modes(workspace).items() if mode == arm.needs]

@@ -339,5 +339,6 @@ def run_retraining(
             )
         contest.journal.note(f"retraining {arm.name}", {
             "seconds": trained.seconds, "cpu_seconds": trained.cpu_seconds,
+            "adapter": trained.adapter,
         })  # fmt: skip
         seconds -= trained.seconds

@@ -126,7 +126,7 @@ def rows(results: Results) -> list[Row]:
     add("Speed", "whole answer, median", [
         Cell(seconds(arms[a]["total"]["value"]),
              f"95%: {seconds(arms[a]['total'].get('p95'))}; first token "
-             f"{seconds(arms[a]['first']['value'])}")
+             f"{seconds(arms[a]['first']['value'])}" + _memory(about[a]))
         for a in names], _least({a: arms[a]["total"]["value"] for a in names}))  # fmt: skip
     return made
 
@@ -148,6 +148,10 @@ def _cost(cost: Mapping[str, Any], results: Results) -> Cell:
         f"of it mistakes {money(mistakes, currency)}; once {money(cost['fixed'], currency)}; a "
         f"right answer {money(cost['correct'], currency)}",
     )
+
+
+def _memory(about: Mapping[str, Any]) -> str:
+    return f"; {about['memory_mb']:.0f} MiB" if about.get("memory_mb") else ""
 
 
 def _freshness(arm: Mapping[str, Any], about: Mapping[str, Any]) -> Cell:
