@@ -60,7 +60,7 @@ def updates(results: Results) -> str:
         return ""
     height = 30 * len(arms) + 34
     x = _log(LEFT, WIDTH - 62, 0.05, 86_400.0)
-    ticks = [(0.1, "0.1 s"), (1, "1"), (10, "10 s"), (60, "1 min"), (600, "10"), (3600, "1 h"),
+    ticks = [(0.1, "0.1 s"), (1, "1 s"), (10, "10 s"), (600, "10 min"), (3600, "1 h"),
              (86_400, "1 d")]  # fmt: skip
     body = [_grid([(x(v), label) for v, label in ticks], height - 26)]
     for i, name in enumerate(arms):
@@ -215,5 +215,5 @@ def break_even_lines(results: Results) -> list[str]:
         f"from {e['from']:,.0f} questions a month {e['cheaper']} is cheaper than {e['than']} "
         f"({money(_at(e['from'], c['volumes'], c['curves'][e['cheaper']]), c['currency'])} a month)"
         for e in sorted(c["break_even"], key=lambda e: e["from"])
-        if 1 <= e["from"] <= c["volumes"][-1]
+        if c["volumes"][0] <= e["from"] <= c["volumes"][-1]
     ]

@@ -156,6 +156,8 @@ def difference(draws: Floats, value: float, n: int, clusters: int, tests: int = 
         below = float(np.mean(kept < 0) + 0.5 * np.mean(kept == 0))
         tail = min(max(min(below, 1 - below), 0.5 / len(kept)), 0.5)
         t = -_NORMAL.inv_cdf(tail) * math.sqrt((clusters - 1) / clusters)
+        if min(below, 1 - below) < 0.5 / len(kept):  # beyond what so many resamples can show
+            t = max(t, abs(value) / error)
         p = 2 * (1 - t_cdf(t, clusters - 1))
     p = min(1.0, max(p, 2.0 ** (1 - clusters)))
     need = _NORMAL.inv_cdf(1 - LEVEL / (2 * tests)) + _NORMAL.inv_cdf(POWER)
