@@ -81,8 +81,13 @@ class Training:
 class Trainer(Protocol):
     """Trains an adapter on examples and registers it with the workspace."""
 
-    def __call__(self, mode: Mode, seed: int, examples: Sequence[Example], name: str) -> Training:
-        """Raises RagtuneError where it cannot; the arm is then left out with that reason."""
+    def __call__(
+        self, mode: Mode, seed: int, examples: Sequence[Example], name: str, minutes: float
+    ) -> Training:
+        """Trains for at most `minutes` (0: as long as it takes), keeping the best.
+
+        Raises RagtuneError where it cannot; the arm is then left out with that reason.
+        """
         ...
 
 

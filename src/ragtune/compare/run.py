@@ -264,11 +264,12 @@ def _trained(
 ) -> list[Arm]:
     """The arms that can run: with their adapters, one a seed, trained where they are missing.
 
-    With a budget, further seeds are trained as long as they fit in its half.
+    With a budget, its half is shared among the arms that need one: the first seed trains for at
+    most that long, further ones as long as they fit in it.
     """
     ready = []
     data = _sha(json.dumps([asdict(e) for e in training], sort_keys=True))[:8]
-    limit = SHARES["training"] * wanted.budget if wanted.budget else float("inf")
+    missing = [a for a in arms if a.needs and not a.adapters]
     for arm in arms:
         if not arm.needs or arm.adapters:
             if arm.shots and not training:
@@ -279,15 +280,23 @@ def _trained(
         names: list[str] = []
         why = "no tuned model of this kind: train one with `ragtune tune`"
         if trainer is not None and training:
+            begun = time.monotonic() - started
+            whole = SHARES["training"] * wanted.budget if wanted.budget else float("inf")
+            limit = begun + max(60.0, whole - begun) / (len(missing) - missing.index(arm))
             for seed in range(wanted.seeds):
                 name = f"compare-{arm.needs}-{data}-{seed}"
                 fact = f"training {arm.name} {seed}"
-                if fact not in journal.facts or name not in workspace.system.adapters:
+                known = journal.facts.get(fact, {}).get("adapter")
+                if known in workspace.system.adapters:
+                    name = known
+                else:
                     last = journal.facts.get(f"training {arm.name} 0", {}).get("seconds", 0.0)
                     if seed and time.monotonic() - started + last > limit:
                         break
                     try:
-                        made = trainer(arm.needs, seed, training, name)
+                        left = limit - (time.monotonic() - started)
+                        minutes = left / 60 if wanted.budget else 0.0
+                        made = trainer(arm.needs, seed, training, name, minutes)
                     except RagtuneError as error:
                         why = str(error)
                         break

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ragtune.compare.arms import Mode, Trainer, Training
 from ragtune.config import DATA_FOLDER
+from ragtune.errors import TuneError
 from ragtune.models import adapters
 from ragtune.types import Example, OnProgress
 from ragtune.workspace import Workspace
@@ -21,37 +22,59 @@ def trainer_of(workspace: Workspace, on_progress: OnProgress | None = None) -> T
     """What trains this workspace's adapters; None where the `tune` extra is not installed.
 
     It is `ragtune tune` itself, with its defaults and the seed, on exactly the given examples
-    (some of them are held out to stop in time). A registered adapter of that name is taken as it
-    is: the name holds the hash of the examples. A run that was interrupted is gone on with.
+    (some of them are held out to stop in time). One that is registered under the name, which
+    holds the hash of its examples, is taken; a run that was interrupted is gone on with.
     """
     from ragtune.tune import extra
 
     if any(find_spec(name) is None for name in extra.NEEDED):
         return None
 
-    def train(mode: Mode, seed: int, examples: Sequence[Example], name: str) -> Training:
+    def train(
+        mode: Mode, seed: int, examples: Sequence[Example], name: str, minutes: float
+    ) -> Training:
         from ragtune.tune.run import Plan, resumable, tune
         from ragtune.tune.train import TuneSettings
 
         root = workspace.root / DATA_FOLDER
+        if name in set(adapters.Adapters(root)):  # made by a comparison that was then killed
+            return Training(
+                name, _logged(adapters.find(root, name).folder), 0.0, 0.0, len(examples)
+            )
         with tempfile.TemporaryDirectory(prefix="ragtune-compare-") as folder:
             file = Path(folder) / "examples.jsonl"
             rows = [json.dumps(_row(e), ensure_ascii=False) for e in examples]
             file.write_text("\n".join(rows) + "\n", "utf-8")
+            settings = replace(
+                TuneSettings(), seed=seed, minutes=minutes, threads=workspace.settings.threads
+            )
             plan = Plan(
                 file, name, mode,
-                settings=replace(TuneSettings(), seed=seed, threads=workspace.settings.threads),
+                settings=settings,
                 samples=0, resume=name in resumable(workspace),
             )  # fmt: skip
             started, cpu = time.perf_counter(), time.process_time()
-            made = tune(plan, workspace, on_progress)
-        assert made.name in set(adapters.Adapters(root)), "tune registers what it made"
+            try:
+                made = tune(plan, workspace, on_progress)
+            except TuneError:
+                if not plan.resume:
+                    raise
+                made = tune(replace(plan, resume=False), workspace, on_progress)
         return Training(
             made.name, time.perf_counter() - started, time.process_time() - cpu,
             made.peak_bytes / 2**20, len(examples),
         )  # fmt: skip
 
     return train
+
+
+def _logged(folder: Path) -> float:
+    """Seconds of training, from the last line of an adapter's log; 0 where that is gone."""
+    try:
+        last = (folder / "log.jsonl").read_text("utf-8").splitlines()[-1]
+        return float(json.loads(last)["seconds"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return 0.0
 
 
 def _row(example: Example) -> dict[str, object]:

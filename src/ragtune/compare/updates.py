@@ -327,7 +327,8 @@ def run_retraining(
             continue
         try:
             examples = updated_examples(contest.examples, updates)
-            trained: Training = trainer(arm.needs, 0, examples, f"{arm.adapters[0]}-updated")
+            name = f"{arm.adapters[0]}-updated"
+            trained: Training = trainer(arm.needs, 0, examples, name, last["seconds"] / 60)
         except RagtuneError as error:
             contest.journal.note(f"retraining failed {arm.name}", str(error))
             continue
