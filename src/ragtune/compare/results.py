@@ -47,7 +47,6 @@ class Run:
     settings: Mapping[str, Any]  # hashes, versions, seeds, machine: to run it again
     left_out: Mapping[str, str]  # arm: why
     notes: Sequence[str]
-    examples: int = 0
     samples: int = statistics.SAMPLES
 
 
@@ -263,7 +262,7 @@ def _costs(
         effort = Effort(
             indexing=float(indexing.get("cpu_seconds", 0.0)) if arm.documents else 0.0,
             training=_cpu(training),
-            examples=run.examples if arm.needs else SHOTS if arm.shots else 0,
+            examples=int(training.get("examples", 0)) if arm.needs else SHOTS if arm.shots else 0,
             change=sorted(syncs)[len(syncs) // 2] if syncs and arm.documents else 0.0,
             retraining=_cpu(again) if arm.needs and not arm.documents else 0.0,
             question=sum(r.cpu for r in mine) / len(mine) if mine else 0.0,

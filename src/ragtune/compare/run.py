@@ -108,7 +108,7 @@ def compare(
                 "the budget is too short to ask anything: give it more, with --resume"
             )
         style = _style(style, contest, training)
-        made = _results(contest, workspace, test, changes, style, prices, training, whole, started)
+        made = _results(contest, workspace, test, changes, style, prices, whole, started)
     finally:
         journal.close()
     _write(wanted.out / "results.json", json.dumps(made, ensure_ascii=False, indent=1))
@@ -377,7 +377,6 @@ def _results(
     changes: Sequence[updates.Update],
     style: score.Style,
     prices: Any,
-    training: Sequence[Example],
     whole: Mapping[str, bool],
     started: float,
 ) -> dict[str, Any]:
@@ -389,13 +388,19 @@ def _results(
         arms, test.questions, changes, replies, contest.journal.facts, gold, style,
         workspace.system.embedder,
     )  # fmt: skip
+    for arm in arms:
+        if arm.needs and f"training {arm.name} 0" not in contest.journal.facts:
+            notes.append(
+                f"{arm.name} writes with {arm.adapters[0]!r}, which was there before: what it was "
+                "trained on was not compared with these questions, and is not in its cost"
+            )
     for phase, done in whole.items():
         if not done:
             notes.append(f"the budget ended before all {phase} were done: --resume goes on")
     notes = [*test.notes, *(f"left out: {id}: {why}" for id, why in test.left_out), *notes]
     return results.assemble(results.Run(
         arms, table, replies, contest.journal.facts, gold, prices, style,
-        _settings(contest, workspace, test, started), contest.failed, notes, len(training),
+        _settings(contest, workspace, test, started), contest.failed, notes,
     ))  # fmt: skip
 
 
