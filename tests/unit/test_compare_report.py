@@ -64,7 +64,7 @@ def made(chance: dict[str, float], n: int = 60, seed: int = 0, **more: Any) -> d
     gold = {q.id: [[(f"docs/{q.evidence[0].document}", 0, 18)]] for q in questions}
     given = replies(questions, updates, chance, seed)
     facts = {"sync c1 after": 0.1, "indexing": {"seconds": 2.0, "cpu_seconds": 3.0},
-             "training tuned 0": {"seconds": 600.0, "cpu_seconds": 900.0, "examples": 9}}  # fmt: skip
+             "training tuned 0": {"seconds": 600.0, "cpu_seconds": 900.0}}  # fmt: skip
     style = score.Style(lambda texts: [float("gold" in t) for t in texts], EVIL, 0.9)
     table = score.tabulate(arms, questions, updates, given, facts, gold, style)
     settings = {"test_set_sha256": "0" * 64, "questions": n, "documents": 25, "seeds": 1,
