@@ -48,7 +48,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_arms_updates_and_sources_on_the_sample(company: Workspace, tmp_path: Path) -> None:
-    questions, updates = some(tmp_path, 5, 2, 2)
+    questions, updates = some(tmp_path, 4, 2, 1)
     before = files(company.root)
     with workspace.open(company.root, SHORT) as opened:
         wanted = Wanted(out=tmp_path / "out", questions=(questions,), updates=updates,
@@ -57,7 +57,7 @@ def test_arms_updates_and_sources_on_the_sample(company: Workspace, tmp_path: Pa
         assert files(company.root) == before, "the user's files were touched"
 
         quote, base, rag = (found["arms"][n] for n in ("quote", "base", "rag"))
-        assert quote["decision"]["n"] == base["decision"]["n"] == 7
+        assert quote["decision"]["n"] == base["decision"]["n"] == 6
         assert quote["exact_quotes"]["value"] == rag["exact_quotes"]["value"] == 1.0
         assert quote["right"]["value"] >= 0.6 > base["right"]["value"]
         assert quote["found"]["value"] >= 0.6
