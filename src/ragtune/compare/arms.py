@@ -160,6 +160,12 @@ class Asker:
         self._prompted.characters = 0
         return ask_stream(question, self._system, self._settings, route=self._route)
 
+    def warm(self) -> None:
+        """Loads the model and its adapter, by one token."""
+        generation = Generation(1, 0.0, 0, self._route.adapter)
+        for _ in self._prompted.stream([Message("user", "Hello")], generation):
+            break
+
     @property
     def characters(self) -> int:
         """The size of the last prompt."""

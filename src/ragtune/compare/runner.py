@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,13 +130,10 @@ def _warm_up(contest: Contest, arm: Arm, ask: Asker) -> None:
     """Loads what the arm needs, so that the first question is not charged for it."""
     started = time.perf_counter()
     try:
-        events = ask("What is this about?")
-        for event in events:
-            if isinstance(event, Token):
-                break
-        close: Callable[[], None] | None = getattr(events, "close", None)
-        if close:
-            close()
+        if arm.writes:  # a question may be declined before anything is written
+            ask.warm()
+        if arm.documents:
+            next(ask("What is this about?"), None)
     except RagtuneError:
         return  # the first question will say it
     contest.journal.note(f"load {arm.name}", round(time.perf_counter() - started, 3))
