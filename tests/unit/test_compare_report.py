@@ -99,6 +99,10 @@ def test_equal_arms_have_no_winner_and_it_says_how_many_more() -> None:
     pair = next(p for p in same["pairs"] if p["measure"] == "decision")
     assert pair["p_holm"] > 0.05
     assert pair["more"] is None or pair["more"] > 0
+    few = made({"rag": 1.0, "base": 0.0}, n=16)
+    assert few["verdict"]["winner"] is None
+    assert few["verdict"]["more"] >= 4
+    assert "few questions" in wording.headline(few) + wording.paragraph(few)
     tiny = made({"rag": 1.0, "base": 0.0}, n=4)
     assert tiny["verdict"]["winner"] is None
     assert wording.headline(tiny).startswith("Cannot tell yet")

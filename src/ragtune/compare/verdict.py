@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+LEAST = 20  # questions below which no winner is named, however far one is ahead
 SAME = 0.02  # a difference of the weighted sum that nobody would notice
 BEARABLE = 2.0  # seconds at which an answer's speed counts half
 
@@ -119,12 +120,14 @@ def judge(
         needs = [r.difference.more for r in unsure]
         more = None if any(m is None for m in needs) else max(m for m in needs if m is not None)
         more = max(more, 1) if more is not None else None
+    if rivals and n < LEAST:
+        more = max(more or 0, LEAST - n)
     decisive = _decisive(by_name[leader], by_name[runner_up], share) if runner_up else ()
     same = tuple(
         r.name for r in unsure if max(abs(r.difference.low), abs(r.difference.high)) <= SAME
     )
     return Verdict(
-        winner=leader if rivals and not unsure else None,
+        winner=leader if rivals and not unsure and n >= LEAST else None,
         leader=leader,
         runner_up=runner_up,
         totals=totals,

@@ -200,6 +200,8 @@ def headline(results: Results) -> str:
     if not v.get("leader"):
         return "Nothing could be judged"
     close = _close(v)
+    if not close and v["rivals"]:
+        return f"Cannot tell yet: {v['leader']} leads, on too few questions"
     return f"Cannot tell yet: {_list([v['leader'], *close], 'or')}"
 
 
@@ -222,6 +224,8 @@ def paragraph(results: Results) -> str:
         parts[0] += f", {v['winner']} ({says}) is ahead of every other approach."
     elif len(results["arms"]) == 1:
         parts[0] += f", {v['leader']} ({says}) was measured alone: name another arm to compare."
+    elif not _close(v):
+        parts[0] += f", {v['leader']} ({says}) leads, but so few questions name no winner."
     else:
         parts[0] += (
             f", {v['leader']} ({says}) leads, but {_list(_close(v), 'and')} cannot be told from it."
