@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragtune.cli_compare import compare
 from ragtune.cli_examples import examples
 from ragtune.cli_models import export, models
 from ragtune.cli_route import route
@@ -42,6 +43,7 @@ GROUPS = {
     "Documents": ("init", "add", "sync", "watch", "rm", "docs", "show", "status", "verify"),
     "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
+    "Comparing": ("compare",),
     "More": ("demo", "weights"),
 }
 
@@ -61,7 +63,7 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export, route):
+for command in (examples, tune, models, export, route, compare):
     cli.add_command(command)
 
 

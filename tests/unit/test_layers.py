@@ -14,9 +14,12 @@ LAYERS = [
     {"ingest", "retrieve", "evidence", "cite", "calibrate", "follow_up"},
     {"ask", "status"},
     {"workspace"},
-    {"tune", "compare", "route", "export"},
-    {"render", "console", "demo", "cli", "cli_examples", "cli_models", "cli_route", "cli_tune",
-     "server"},
+    {"tune"},
+    {"compare", "route", "export"},
+    {
+        "render", "console", "demo", "cli", "cli_tune", "cli_examples", "cli_models",
+        "cli_compare", "cli_route", "server",
+    },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 DATA_ONLY = {"sample", "data", "__init__"}
