@@ -64,6 +64,9 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
         yield number, row
 
 
+_LONGEST = 100_000  # characters of a cell
+
+
 def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
     head = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=head.count)
@@ -78,6 +81,8 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
+            if max(map(len, cells)) > _LONGEST:  # csv's own limit is one for the whole process
+                raise TuneError(f"{path}, line {reader.line_num}: not CSV: a cell without an end")
             if len(cells) != len(names):
                 raise TuneError(
                     f"{path}, line {reader.line_num}: {len(cells)} cells where the first line has "
