@@ -67,12 +67,14 @@ _QUIET = 10.0  # seconds between two lines where there is no terminal
     help="Held-out questions answered before and after.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--restart", is_flag=True, help="Delete an interrupted run of this name and begin.")
 @common
 def tune(
     file: Path, name: str, mode: str | None, heldout: Path | None, columns: tuple[str, ...],
     facts: Any, epochs: int | None, rank: int | None, learning_rate: float | None,
     batch: int | None, max_tokens: int | None, kl: float | None, minutes: float | None,
-    seed: int | None, samples: int, resume: bool, workspace: str | None, as_json: bool,
+    seed: int | None, samples: int, resume: bool, restart: bool,
+    workspace: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Teach a small model a company's voice from its own examples (LoRA).
 
@@ -94,15 +96,25 @@ def tune(
         from ragtune.tune.train import TuneSettings
 
         if mode == "reader":
+            _only_for_models({**changes, "name": name, "heldout": heldout, "resume": resume})
             _reader(opened, file, columns, seed or 0, as_json)
             return
         plan = Plan(
             file, name, mode, heldout, _columns(columns), facts,  # type: ignore[arg-type]
-            TuneSettings(**changes), samples, resume,
+            TuneSettings(**{"threads": opened.settings.threads, **changes}), samples, resume,
+            restart,
         )  # fmt: skip
         with progress(as_json) as on_progress:
             report = run(plan, opened, on_progress, _Steps(as_json), _note)
     out(as_json, report, _lines(report))
+
+
+def _only_for_models(given: dict[str, Any]) -> None:
+    """Raises ConfigError for options that the reader's training would ignore."""
+    wrong = [name for name, value in given.items() if value and name != "seed"]
+    if wrong:
+        option = wrong[0].replace("_", "-")
+        raise ConfigError(f"--mode reader does not take --{option}: leave it away")
 
 
 def _reader(
@@ -114,6 +126,7 @@ def _reader(
     from ragtune.tune.reader import tune_reader
 
     found = read_examples(file, _columns(columns))
+    opened.refresh()
     folder = opened.root / config.DATA_FOLDER / FOLDER
     with progress(as_json) as on_progress:
         report = tune_reader(

@@ -191,7 +191,11 @@ def test_interrupted_and_resumed_is_never_interrupted(tmp_path: Path, dropout: f
     assert rest.curve == whole.curve
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
-    assert not (folder / "checkpoint.pt").exists()
+    once_more = train.train(
+        tiny_base.base(), examples[:16], examples[16:], settings, folder, resume=True
+    )
+    assert (once_more.stopped, once_more.steps) == ("finished", STEPS)  # killed after its end
+    assert weights(folder) == weights(tmp_path / "whole")
 
 
 KILLED = """

@@ -59,7 +59,7 @@ def trainer_of(workspace: Workspace, on_progress: OnProgress | None = None) -> T
             except TuneError:
                 if not plan.resume:
                     raise
-                made = tune(replace(plan, resume=False), workspace, on_progress)
+                made = tune(replace(plan, resume=False, restart=True), workspace, on_progress)
         return Training(
             made.name, time.perf_counter() - started, time.process_time() - cpu,
             made.peak_bytes / 2**20, len(examples),

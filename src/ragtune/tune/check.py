@@ -111,7 +111,7 @@ def _reading(examples: ExampleSet) -> Iterator[Finding]:
         total = len(examples.left_out)
         yield Finding(
             "left out",
-            "stop" if total > count else "warning",
+            "stop" if 4 * total > count else "warning",
             f"rows that give no example: {total:,}",
             "repair or delete them",
             tuple(row for row, _ in examples.left_out),

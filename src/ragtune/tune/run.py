@@ -37,7 +37,7 @@ from ragtune.tune import (
 from ragtune.tune.prepare import Mode, Prepared
 from ragtune.tune.probe import Forgetting, Knowledge
 from ragtune.tune.samples import Sample
-from ragtune.tune.train import Step, Trained, TuneSettings, train
+from ragtune.tune.train import CHECKPOINT, Step, Trained, TuneSettings, train
 from ragtune.types import Adapter, OnProgress
 from ragtune.workspace import Workspace
 
@@ -61,6 +61,7 @@ class Plan:
     settings: TuneSettings = field(default_factory=TuneSettings)
     samples: int = 16
     resume: bool = False
+    restart: bool = False  # deletes an interrupted run of this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +98,21 @@ def tune(
         if on_note is not None:
             on_note(line)
 
+    root = workspace.root / config.DATA_FOLDER
     name = adapters.check_name(plan.name or _stem(plan.file))
+    if adapters.free_name(root, name) != name and not plan.resume:
+        note(f"{name} is taken: this model becomes {adapters.free_name(root, name)}")
     found, examples, heldout, read = prepare.read(
         plan.file, plan.heldout, plan.columns, plan.settings.seed
     )
     for line in read:
         note(line)
-    mode = plan.mode or ("grounded" if any(e.evidence for e in found.examples) else "answers")
-    root = workspace.root / config.DATA_FOLDER
+    placed = sum(bool(e.evidence) for e in found.examples)
+    mode = plan.mode or ("grounded" if 2 * placed >= len(found.examples) else "answers")
+    if mode == "answers" and plan.mode is None and placed:
+        note(f"{placed} of {len(found.examples)} examples name evidence: mode answers, without it")
+    if mode == "grounded":
+        workspace.refresh()
     folder = root / adapters.FOLDER / (RUN + name)
     path = base.locate(workspace.settings, on_progress)
     if path.is_dir():
@@ -182,6 +190,8 @@ def tune(
     final = adapters.free_name(root, name)
     passport = replace(passport, name=final)
     adapters.write_passport(folder, passport)
+    if trained.stopped in ("finished", "early"):  # others can be gone on with
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     registered = adapters.register(root, folder, final)
     return TuneReport(
         final,
@@ -199,29 +209,39 @@ def tune(
 def _stem(file: Path) -> str:
     """A name from the file's, with what a name may not hold left out."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in file.stem)
-    return kept.strip("._-") or "tuned"
+    return kept.strip("._-")[:56].rstrip("._-") or "tuned"
 
 
 def _claim(folder: Path, plan: Plan, mode: Mode, made: Prepared) -> None:
     """Makes the run's folder; one that is there is gone on with, or must be given up first.
 
-    Raises TuneError where `resume` finds nothing to go on with, or another run.
+    Raises TuneError where `resume` finds nothing to go on with, or another run, and where an
+    interrupted run would be lost.
     """
-    about = {"data_sha256": made.sha256, "mode": mode, "settings": asdict(plan.settings)}
+    same = replace(plan.settings, minutes=0.0, threads=0)  # may differ from one part to the next
+    about = {"data_sha256": made.sha256, "mode": mode, "settings": asdict(same)}
     told = folder / "run.json"
+    name = folder.name.removeprefix(RUN)
     if plan.resume:
+        stopped = folder.with_name(name)  # registered as far as it had come
+        if not told.is_file() and (stopped / CHECKPOINT).is_file():
+            served = shutil.ignore_patterns(adapters.PASSPORT, adapters.FILE)
+            shutil.copytree(stopped, folder, ignore=served, dirs_exist_ok=True)
         try:
             earlier = json.loads(told.read_text("utf-8"))
         except (OSError, ValueError):
-            raise TuneError(
-                f"no interrupted run of {folder.name.removeprefix(RUN)!r}: leave --resume away"
-            ) from None
+            raise TuneError(f"no interrupted run of {name!r}: leave --resume away") from None
         if earlier != json.loads(json.dumps(about)):
             raise TuneError(
                 "the interrupted run had other examples or settings: leave --resume away to start "
                 "anew"
             )
         return
+    if (folder / CHECKPOINT).is_file() and not plan.restart:
+        raise TuneError(
+            f"an interrupted run of {name!r} is there: --resume goes on with it, --restart deletes "
+            "it"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     told.write_text(json.dumps(about), "utf-8")

@@ -4,7 +4,7 @@
                        every so often: held-out loss; the best adapter is kept in folder/peft
 
 What is in `folder`: `peft/` (the best adapter so far, in PEFT's format), `log.jsonl` (a line a
-step), `checkpoint.pt` (where the run stands; gone when it has ended). Everything is replaced in
+step), `checkpoint.pt` (where the run stands; its owner deletes it). Everything is replaced in
 one rename, so a killed run goes on from its last checkpoint with `resume` and ends in the same file
 as one that was never stopped.
 """
@@ -167,23 +167,24 @@ class _Loop:
         else:
             (self.folder / LOG).unlink(missing_ok=True)
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        started = time.monotonic() - self.now.seconds
+        already = self.now.seconds  # `minutes` bounds this run, not those before it
+        started = time.monotonic() - already
         stopped: Literal["finished", "early", "interrupted", "minutes"] = "finished"
         try:
             if self.now.step == 0 and self.heldout:
                 self._tell("held-out loss of the base")
                 self.now.heldout_before = self._evaluate()
             while self.now.step < self.total:
+                if self._patience_is_over():
+                    stopped = "early"
+                    break
                 if stop is not None and stop.is_set():
                     raise KeyboardInterrupt
                 loss = self._step()
                 self.now.seconds = time.monotonic() - started
                 found = self._judge() if self._is_time() else None
                 self._record(loss, found)
-                if self._patience_is_over():
-                    stopped = "early"
-                    break
-                if 0 < self.settings.minutes * 60 < self.now.seconds:
+                if 0 < self.settings.minutes * 60 < self.now.seconds - already:
                     stopped = "minutes"
                     break
                 if time.monotonic() - self.saved > _SAVE_SECONDS:
@@ -379,10 +380,7 @@ class _Loop:
         now = self.now
         if now.step == 0:
             raise TuneError("training was stopped before its first step: nothing was kept")
-        if stopped in ("interrupted", "minutes"):
-            self._save()  # it can be resumed
-        else:
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        self._save()  # whoever calls may fail or be killed before the adapter is in its place
         notes = []
         if not now.best_step:  # never evaluated: what there is, is the best
             now.best_step = now.step
