@@ -71,11 +71,7 @@ def _show(workspace: Workspace, company: Path, bar: Bar, say: Callable[[str], No
     say(_title("4. Let a small model write: as it comes, then tuned; every sentence is checked"))
     _ask(workspace, WRITTEN, say, "base")
     if TUNED in workspace.system.adapters:
-        say(
-            click.style(
-                f"\nThe same model with the adapter “{TUNED}”, 40 minutes of tuning:", dim=True
-            )
-        )
+        say(click.style(f"\nThe same model with the shipped adapter “{TUNED}”:", dim=True))
         _ask(workspace, WRITTEN, say, TUNED)
     say(click.style(VOICE, dim=True))
 
