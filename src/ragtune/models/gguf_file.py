@@ -8,6 +8,7 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (version 3, li
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterable, Mapping
@@ -61,6 +62,11 @@ class GgufFile:
     entries: Mapping[str, bytes]
     tensors: Mapping[str, Tensor]
     size: int  # bytes of the file
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers all tensors hold."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
 
 def read(path: Path) -> GgufFile:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ragtune import config
 from ragtune.errors import RagtuneError, TuneError
 from ragtune.models import generate, weights
-from ragtune.tune import gguf_file
+from ragtune.tune import dense
 from ragtune.types import OnProgress, Progress
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -127,9 +127,9 @@ def _model(path: Path, dtype: str) -> Any:
 
     options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     if path.is_file():
-        found = gguf_file.header(path)
-        if gguf_file.is_plain_llama(found):
-            return gguf_file.llama(path, found, dtype)
+        found = dense.header(path)
+        if dense.is_plain_llama(found):
+            return dense.llama(found, dtype)
         from transformers import GgufConfig
 
         options["quantization_config"] = GgufConfig(dequantize=True)
@@ -173,7 +173,7 @@ def weight_bytes(path: Path, dtype: str) -> int:
     """Bytes of the dense weights in memory, read from the file's header only."""
     item = 2 if dtype == "bfloat16" else 4
     if path.is_file():
-        return gguf_file.header(path).parameters * item
+        return dense.header(path).parameters * item
     total = 0
     for file in path.glob("*.safetensors"):
         with file.open("rb") as stream:

@@ -37,6 +37,16 @@ PARTS = {  # Hugging Face module of a layer → llama.cpp tensor of a block
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+_OUTSIDE = {  # llama.cpp's tensors outside the layers → Hugging Face's
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
+_IN_LAYER = {
+    "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+    **{ours: theirs for theirs, ours in PARTS.items()},
+}
 _PAIR = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(\w+\.\w+)\.lora_([AB])\.weight")
 # Options of PEFT that change what is computed; llama.cpp knows none of them.
 _UNKNOWN_TO_LLAMA_CPP = (
@@ -204,6 +214,17 @@ def _checked(
             raise TuneError(f"{where}: {name} holds numbers that are not finite: train again")
         pairs[name] = (half["A"], half["B"])
     return pairs
+
+
+def hugging_face(name: str) -> str | None:
+    """The Hugging Face name of a Llama's GGUF tensor; None for one that a plain Llama has not."""
+    if name in _OUTSIDE:
+        return _OUTSIDE[name]
+    block, _, part = name.partition(".")[2].partition(".")
+    inner, _, last = part.rpartition(".")
+    if not name.startswith("blk.") or not block.isdigit() or last != "weight":
+        return None
+    return f"model.layers.{block}.{_IN_LAYER[inner]}.weight" if inner in _IN_LAYER else None
 
 
 def permute(rows: Matrix, tensor: str, base: Base) -> Matrix:

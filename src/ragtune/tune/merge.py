@@ -28,17 +28,6 @@ _FILE_TYPE = {"f16": 1, "q4_0": 2, "q8_0": 7}  # `general.file_type`: what most 
 _ENDS = ("token_embd.weight", "output.weight")  # the vocabulary's matrices
 _SCALING = "llama.rope.scaling."
 
-_NAMES = {  # llama.cpp's tensors outside the layers → Hugging Face's
-    "token_embd.weight": "model.embed_tokens.weight",
-    "output_norm.weight": "model.norm.weight",
-    "output.weight": "lm_head.weight",
-}
-_IN_LAYER = {
-    "attn_norm": "input_layernorm",
-    "ffn_norm": "post_attention_layernorm",
-    **{ours: theirs for theirs, ours in convert.PARTS.items()},
-}
-
 
 def merged_matrix(base: Base, adapter: Lora, tensor: Tensor) -> Matrix:
     """A tensor of the merged model as fp32, rows in llama.cpp's order."""
@@ -130,16 +119,13 @@ def write_tokenizer(base: Base, folder: Path) -> None:
 
 def _hugging_face(name: str) -> str:
     """The Hugging Face name of a Llama's tensor. Raises TuneError for one it has no place for."""
-    if name in _NAMES:
-        return _NAMES[name]
-    block, _, part = name.partition(".")[2].partition(".")
-    inner = part.removesuffix(".weight")
-    if not name.startswith("blk.") or not block.isdigit() or inner not in _IN_LAYER:
+    found = convert.hugging_face(name)
+    if found is None:
         raise TuneError(
             f"the base has a tensor {name!r} that a plain Llama in transformers has not: export "
             "gguf instead"
         )
-    return f"model.layers.{block}.{_IN_LAYER[inner]}.weight"
+    return found
 
 
 def _configs(base: Base) -> Iterator[tuple[str, dict[str, Any]]]:
