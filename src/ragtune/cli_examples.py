@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragtune.console import coloured, common, open_workspace, out, progress
-from ragtune.errors import ConfigError, RagtuneError, TuneError, WorkspaceError
+from ragtune.console import coloured, column_names, common, open_workspace, out, progress
+from ragtune.errors import RagtuneError, TuneError, WorkspaceError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
     from ragtune.config import Settings
@@ -63,7 +63,7 @@ def check(
     from ragtune.tune import check as checking
     from ragtune.tune.examples import read_examples
 
-    given = _columns(columns)
+    given = column_names(columns)
     found = read_examples(file, given, split)
     held = read_examples(heldout, given) if heldout else None
     encoded, views, window, why_not = _encoded(found, show, workspace, as_json)
@@ -145,16 +145,6 @@ def build(
         f"  ragtune examples check {render.safe(report.file)}",
     ]
     out(as_json, report, lines)
-
-
-def _columns(pairs: Sequence[str]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, column = pair.partition("=")
-        if not equals or not field or not column:
-            raise ConfigError(f"--column {pair!r}: write it as FIELD=COLUMN, as answer=reply")
-        given[field.strip()] = column
-    return given
 
 
 def _settings(workspace: str | None) -> Settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragtune.console import common, open_workspace, out, progress
+from ragtune.console import column_names, common, open_workspace, out, progress
 from ragtune.errors import ConfigError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
@@ -100,7 +100,7 @@ def tune(
             _reader(opened, file, columns, seed or 0, as_json)
             return
         plan = Plan(
-            file, name, mode, heldout, _columns(columns), facts,  # type: ignore[arg-type]
+            file, name, mode, heldout, column_names(columns), facts,  # type: ignore[arg-type]
             TuneSettings(**{"threads": opened.settings.threads, **changes}), samples, resume,
             restart,
         )  # fmt: skip
@@ -125,7 +125,7 @@ def _reader(
     from ragtune.tune.examples import read_examples
     from ragtune.tune.reader import tune_reader
 
-    found = read_examples(file, _columns(columns))
+    found = read_examples(file, column_names(columns))
     opened.refresh()
     folder = opened.root / config.DATA_FOLDER / FOLDER
     with progress(as_json) as on_progress:
@@ -143,16 +143,6 @@ def _reader(
         f"{report.before:.0%} before, {report.after:.0%} after",
         verdict,
     ])  # fmt: skip
-
-
-def _columns(options: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for option in options:
-        field, equals, column = option.partition("=")
-        if not equals:
-            raise ConfigError(f"--column {option!r}: write it as FIELD=COLUMN")
-        found[field] = column
-    return found
 
 
 def _note(line: str) -> None:

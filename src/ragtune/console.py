@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +53,17 @@ def writers(command: F) -> F:
     return click.option(
         "--model", metavar="NAME", help='A tuned model writes (see `models`), or "base".'
     )(command)
+
+
+def column_names(pairs: Sequence[str]) -> dict[str, str]:
+    """The pairs of `--column FIELD=COLUMN`. Raises ConfigError."""
+    given: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or not field or not column:
+            raise ConfigError(f"--column {pair!r}: write it as FIELD=COLUMN, as answer=reply")
+        given[field.strip()] = column
+    return given
 
 
 def fail(message: str, code: int) -> None:

@@ -390,8 +390,8 @@ def _quotes(
         )
         taken.append((document.id, start, end))
         said.append(folded)
-        span = _sentence(document, start, end, unit.score, _phrase(unit, end))
-        at = _sentence(document, unit.start, unit.end, unit.score).place  # opens at the key
+        span = sentence(document, start, end, unit.score, _phrase(unit, end))
+        at = sentence(document, unit.start, unit.end, unit.score).place  # opens at the key
         span = replace(span, place=replace(at, boxes=span.place.boxes))
         quotes.append(Quote(span, unit.start, min(unit.end, end)))
     return quotes
@@ -399,7 +399,7 @@ def _quotes(
 
 def _marked(unit: Unit) -> Sentence:
     """The unit as an evidence sentence, with its answering words."""
-    return _sentence(unit.document, unit.start, unit.end, unit.score, _phrase(unit, unit.end))
+    return sentence(unit.document, unit.start, unit.end, unit.score, _phrase(unit, unit.end))
 
 
 def _phrase(unit: Unit, end: int) -> tuple[int, int]:
@@ -410,9 +410,10 @@ def _phrase(unit: Unit, end: int) -> tuple[int, int]:
     return (low, high) if low < high else (0, 0)
 
 
-def _sentence(
+def sentence(
     document: Document, start: int, end: int, score: float, phrase: tuple[int, int] = (0, 0)
 ) -> Sentence:
+    """A span of `document` as evidence, with its place; `phrase` in document offsets."""
     from ragtune.places import place
 
     return Sentence(

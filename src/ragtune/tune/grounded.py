@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from ragtune import cite, evidence, prompting, question, quoting, retrieve, words
 from ragtune.claims import COVERAGE, coverage
 from ragtune.config import Settings
-from ragtune.places import place
 from ragtune.sentences import sentences
 from ragtune.types import (
     Document,
@@ -181,11 +180,13 @@ def with_gold(
         key=lambda g: coverage(example.answer, g[0].text[g[1] : g[2]]),
     )
     key = next((s for s in found.sentences if s.document == document.id and s.start == start), None)
-    key = _marked(example.question, key or _sentence(document, start, end), system)
+    key = _marked(example.question, key or evidence.sentence(document, start, end, 0.0), system)
     form = question.form(example.question)
     low, high = quoting.grow(document, (start, end), form, settings.quote_words, {})
     span = replace(
-        _sentence(document, low, high), phrase_start=key.phrase_start, phrase_end=key.phrase_end
+        evidence.sentence(document, low, high, 0.0),
+        phrase_start=key.phrase_start,
+        phrase_end=key.phrase_end,
     )
     others = [s for s in found.sentences if (s.document, s.start) != (key.document, key.start)]
     quotes = (Quote(span, start, end), *found.quotes)
@@ -204,20 +205,6 @@ def _unit(document: Document, start: int, end: int) -> tuple[int, int]:
         if unit[0] <= start < unit[1]:
             return unit
     return start, end
-
-
-def _sentence(document: Document, start: int, end: int) -> Sentence:
-    return Sentence(
-        document.id,
-        document.uri,
-        document.title,
-        document.sha256,
-        start,
-        end,
-        document.text[start:end],
-        0.0,
-        place(document, start, end),
-    )
 
 
 def _marked(asked: str, sentence: Sentence, system: System) -> Sentence:
