@@ -13,7 +13,7 @@ from ragtune.console import common, open_workspace, out, progress
 from ragtune.errors import ConfigError
 
 SHOWN = ("schema", "verdict", "arms", "about", "criteria", "kinds", "pairs", "costs", "style",
-         "left_out", "notes", "settings")  # fmt: skip
+         "judge", "left_out", "notes", "settings")  # fmt: skip
 
 
 @click.command()
@@ -76,6 +76,13 @@ SHOWN = ("schema", "verdict", "arms", "about", "criteria", "kinds", "pairs", "co
     help='Format rules of your voice: {"format": {"full": "REGEX"}}.',
 )
 @click.option(
+    "--judge",
+    metavar="MODEL",
+    default="",
+    help="A .gguf file or openai:MODEL@URL that also says which answers are right; told apart, "
+    "with how often it agrees with known labels.",
+)
+@click.option(
     "--set",
     "changes",
     multiple=True,
@@ -86,8 +93,8 @@ SHOWN = ("schema", "verdict", "arms", "about", "criteria", "kinds", "pairs", "co
 def compare(
     questions: tuple[Path, ...], updates: Path | None, examples: Path | None, arms: str,
     models: tuple[str, ...], seeds: int, budget: str | None, folder: Path, resume: bool,
-    prices: Path | None, voice: Path | None, changes: tuple[str, ...], workspace: str | None,
-    as_json: bool,
+    prices: Path | None, voice: Path | None, judge: str, changes: tuple[str, ...],
+    workspace: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find which approach fits: base, few-shot, RAG, tuned, both, or plain quotes.
 
@@ -104,8 +111,8 @@ def compare(
     given = read_examples(examples).examples if examples else ()
     wanted = Wanted(
         out=folder, questions=questions, examples=given, updates=updates, arms=names,
-        models=models, seeds=seeds, budget=_seconds(budget), resume=resume, prices=prices,
-        voice=voice,
+        models=models, seeds=seeds, budget=seconds_of(budget), resume=resume, prices=prices,
+        voice=voice, judge=judge,
     )  # fmt: skip
     with open_workspace(workspace, changes) as opened, progress(as_json) as on_progress:
         results = run(opened, wanted, trainer_of(opened, on_progress), on_progress)
@@ -116,7 +123,7 @@ def compare(
     out(as_json, shown, _lines(results, files["report.html"]))
 
 
-def _seconds(budget: str | None) -> float | None:
+def seconds_of(budget: str | None) -> float | None:
     """'20m' as seconds. Raises ConfigError."""
     if budget is None:
         return None

@@ -57,7 +57,11 @@ _QUIET = 10.0  # seconds between two lines where there is no terminal
     "--max-tokens", type=click.IntRange(16, 1 << 17), help="Longer examples are left out."
 )
 @click.option("--kl", type=click.FloatRange(0, 10), help="Weight against forgetting; 0: none.")
-@click.option("--minutes", type=click.FloatRange(0), help="Stop after this long, keeping the best.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0),
+    help="Train as many steps as fit in this long, keeping the best.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Same seed and data: the same model.")
 @click.option(
     "--samples",

@@ -70,7 +70,7 @@ def made(chance: dict[str, float], n: int = 60, seed: int = 0, **more: Any) -> d
     settings = {"test_set_sha256": "0" * 64, "questions": n, "documents": 25, "seeds": 1,
                 "models": {}, "versions": {}, "settings": {}, "machine": EVIL,
                 "finished": "2026-01-01 00:00 UTC", "seconds": 1.0}  # fmt: skip
-    run = results.Run(arms, table, given, facts, gold, read_prices(), style, settings,
+    run = score.Run(arms, table, given, facts, gold, read_prices(), style, settings,
                       {"hybrid": f"no model {EVIL}"}, [f"a note {EVIL}"], 800)  # fmt: skip
     return results.assemble(run)
 

@@ -110,7 +110,7 @@ def test_training_again_knows_the_new_facts() -> None:
 
 def test_the_race_is_judged_as_it_was_run() -> None:
     from ragtune.compare.arms import ARMS
-    from ragtune.compare.score import race
+    from ragtune.compare.race import race
 
     update = Update("u", "change", "a.md", "How much?", "costs 5 EUR", "costs 6 EUR",
                     "5 EUR", "6 EUR")  # fmt: skip

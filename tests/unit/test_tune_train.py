@@ -298,6 +298,24 @@ def test_time_budget(tmp_path: Path) -> None:
     assert (done.stopped, done.steps) == ("minutes", 1)
 
 
+def test_a_time_budget_shortens_the_schedule_instead_of_cutting_it(tmp_path: Path) -> None:
+    tiny = tiny_base.base()
+    made = tiny_base.examples(16, tiny.tokenizer)
+    settings = replace(SETTINGS, epochs=20, minutes=1.0, eval_every=4)
+    lora.attach(tiny.model, settings.rank, settings.alpha, 0.0, 0)
+    loop = train._Loop(tiny, made[:12], made[12:], settings, tmp_path, [], None, None)
+    whole = loop.total
+    loop.now.step, loop.now.training_seconds = 6, 6.0
+    loop._fit(1e6, 0.0)
+    assert loop.total == whole  # there is time for all
+    loop._fit(22.0, 4.0)  # a second a step, and four for each of the evaluations between them
+    assert loop.total == loop.now.total == 6 + int(0.92 * 18 / 2)
+    assert loop._rate(loop.total - 1) < 0.1 * settings.learning_rate
+    loop._fit(-1.0, 0.0)
+    assert loop.total == 7  # the time is up: one step more, which ends the schedule
+    lora.detach(tiny.model)
+
+
 def test_progress_tells_loss_speed_and_time_left(tmp_path: Path) -> None:
     tiny = tiny_base.base()
     made = tiny_base.examples(20, tiny.tokenizer)

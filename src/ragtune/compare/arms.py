@@ -116,26 +116,28 @@ def _arms_of(model: str, adapters: Mapping[str, Mode]) -> list[Arm]:
         grounded = adapters[model] == "grounded"
         says = f"the adapter {model}" + (" with documents" if grounded else ", closed book")
         return [Arm(model, says, grounded, needs=adapters[model], adapters=(model,))]
-    if model.startswith("openai:"):
-        name, at, url = model.removeprefix("openai:").rpartition("@")
-        if not at or not name or not url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"--model {model!r}: write an endpoint as openai:MODEL@http://HOST/v1"
-            )
-        changes = {"generator": "openai", "model": name, "base_url": url}
-    elif Path(model).suffix == ".gguf":
-        if not Path(model).is_file():
-            raise ConfigError(f"--model {model}: no such file")
-        name, changes = Path(model).stem, {"generator": "embedded", "model": model}
-    else:
-        raise ConfigError(
-            f"--model {model!r}: not a tuned model of this workspace (see `ragtune models`), a "
-            ".gguf file or openai:MODEL@URL"
-        )
+    name, changes = model_of(model)
     return [
         Arm(f"{name}", f"{name} alone, closed book", changes=changes),
         Arm(f"{name}+docs", f"{name} writes from what your documents say", True, changes=changes),
     ]
+
+
+def model_of(model: str, option: str = "--model") -> tuple[str, dict[str, str]]:
+    """(name, settings) of a GGUF file or an endpoint "openai:MODEL@URL". Raises ConfigError."""
+    if model.startswith("openai:"):
+        name, at, url = model.removeprefix("openai:").rpartition("@")
+        if not at or not name or not url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"{option} {model!r}: write an endpoint as openai:MODEL@http://HOST/v1"
+            )
+        return name, {"generator": "openai", "model": name, "base_url": url}
+    if Path(model).suffix == ".gguf":
+        if not Path(model).is_file():
+            raise ConfigError(f"{option} {model}: no such file")
+        return Path(model).stem, {"generator": "embedded", "model": model}
+    known = "a tuned model of this workspace (see `ragtune models`), " * (option == "--model")
+    raise ConfigError(f"{option} {model!r}: not {known}a .gguf file or openai:MODEL@URL")
 
 
 class Asker:

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from ragtune.compare import metrics, score, statistics, verdict
-from ragtune.compare.arms import SHOTS, Arm
-from ragtune.compare.cost import CRITERIA, Cost, Effort, Prices, break_even, cost, curve
-from ragtune.compare.journal import Reply
-from ragtune.compare.score import ATTRIBUTION, MEASURES, OF_UPDATES, Table
+from ragtune.compare import judge, metrics, standings, statistics, verdict
+from ragtune.compare.arms import Arm
+from ragtune.compare.cost import CRITERIA, Cost, break_even, curve
+from ragtune.compare.race import OF_UPDATES
+from ragtune.compare.score import ATTRIBUTION, MEASURES, Run, Table
 from ragtune.compare.statistics import Draws
-from ragtune.compare.verdict import Standing, Verdict
+from ragtune.compare.verdict import Verdict
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from ragtune.compare.metrics import Span
 
     Floats = NDArray[np.float64]
 
@@ -31,23 +29,6 @@ SCHEMA = 1
 PAIRED = ("decision", "right", "f1", "hallucination", "citation_recall", "style", "fresh")
 ENOUGH = 10  # questions of a kind below which nothing is said about the kind
 VOLUMES = tuple(10 ** (k / 4) for k in range(8, 25))  # 100 to 1,000,000 questions a month
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What was compared and how: everything that goes into a report beside the values."""
-
-    arms: Sequence[Arm]
-    table: Table
-    replies: Sequence[Reply]
-    facts: Mapping[str, Any]
-    gold: Mapping[str, Sequence[Sequence[Span]]]
-    prices: Prices
-    style: score.Style
-    settings: Mapping[str, Any]  # hashes, versions, seeds, machine: to run it again
-    left_out: Mapping[str, str]  # arm: why
-    notes: Sequence[str]
-    samples: int = statistics.SAMPLES
 
 
 def assemble(run: Run) -> dict[str, Any]:
@@ -90,13 +71,13 @@ def assemble(run: Run) -> dict[str, Any]:
             )
             arms[arm.name][measure] = _share(asdict(seen), measure)
 
-    costs, efforts = _costs(run, arms)
+    costs, efforts = standings.costs_of(run, arms)
     pairs = _pairs(run, draws, of_updates, column)
-    standings, weights, dropped = _standings(run, arms, means, costs)
+    standing, weights, dropped = standings.standings(run, arms, means, costs)
     n, clusters = len(table.questions), draws.count
     judged = None
-    if standings:
-        judged = verdict.judge(standings, weights, n, clusters, of_updates.count)
+    if standing:
+        judged = verdict.judge(standing, weights, n, clusters, of_updates.count)
     result: dict[str, Any] = {
         "schema": SCHEMA,
         "arms": arms,
@@ -113,20 +94,29 @@ def assemble(run: Run) -> dict[str, Any]:
         },
         "pairs": pairs,
         "kinds": _kinds(run, draws, column),
-        "criteria": {s.name: dict(s.values) for s in standings},
+        "criteria": {s.name: dict(s.values) for s in standing},
         "verdict": _verdict(run, judged, weights, dropped),
         "costs": _cost_curves(run, costs, judged),
         "risk": {a.name: _risk(a, run) for a in run.arms},
         "updates": _updates(run),
         "questions": _questions(run),
         "measures": {name: asdict(m) for name, m in MEASURES.items()},
+        "judge": _judge(run),
         "style": {"how": run.style.how, "accuracy": run.style.accuracy},
         "left_out": dict(run.left_out),
         "notes": [*run.notes, *table.notes],
-        "facts": {k: v for k, v in run.facts.items() if not k.startswith("sync ")},
+        "facts": {k: v for k, v in run.facts.items() if not k.startswith(("sync ", "judge"))},
         "settings": dict(run.settings),
     }  # fmt: skip
     return {name: _finite(value) for name, value in result.items()}
+
+
+def _judge(run: Run) -> dict[str, Any] | None:
+    """Which model judged, and how often it was right about answers whose label is known."""
+    known = judge.agreement(run.facts)
+    if known is None:
+        return None
+    return {"model": run.settings.get("judge", ""), "agreement": known[0], "labelled": known[1]}
 
 
 def _finite(value: Any) -> Any:
@@ -243,56 +233,6 @@ def _kinds(run: Run, draws: Draws, column: Any) -> list[dict[str, Any]]:
     return found
 
 
-# ---------------------------------------------------------------- cost
-
-
-def _costs(
-    run: Run, arms: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, Cost], dict[str, Effort]]:
-    costs, efforts = {}, {}
-    syncs = [float(v) for k, v in run.facts.items()
-             if k.startswith("sync ") and k.endswith(" after")]  # fmt: skip
-    indexing = run.facts.get("indexing") or {}
-    for arm in run.arms:
-        mine = [r for r in run.replies if r.arm == arm.name and not r.changed and not r.error]
-        training = run.facts.get(f"training {arm.name} 0") or {}
-        again = run.facts.get(f"retraining {arm.name}") or training
-        measured = arms[arm.name]
-        joules = [r.joules for r in mine if r.joules is not None]
-        effort = Effort(
-            indexing=float(indexing.get("cpu_seconds", 0.0)) if arm.documents else 0.0,
-            training=_cpu(training),
-            examples=int(training.get("examples", 0)) if arm.needs else SHOTS if arm.shots else 0,
-            change=sorted(syncs)[len(syncs) // 2] if syncs and arm.documents else 0.0,
-            retraining=_cpu(again) if arm.needs and not arm.documents else 0.0,
-            question=sum(r.cpu for r in mine) / len(mine) if mine else 0.0,
-            joules=sum(joules) / len(joules) if joules else None,
-            tokens_in=_mean([r.prompt_characters / 4 for r in mine]) if arm.changes else 0.0,
-            tokens_out=_mean([len(r.written or "") / 4 for r in mine]) if arm.changes else 0.0,
-            right=measured["decision"]["value"] or 0.0,
-            wrong=measured["wrong"]["value"] or 0.0,
-            declined=_declined(measured, run),
-        )
-        efforts[arm.name] = effort
-        costs[arm.name] = cost(effort, run.prices)
-    return costs, efforts
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
-def _cpu(training: Mapping[str, Any]) -> float:
-    return float(training.get("cpu_seconds") or training.get("seconds") or 0.0)
-
-
-def _declined(measured: Mapping[str, Any], run: Run) -> float:
-    """The share of all questions that were answerable and declined."""
-    answerable = sum(q.answerable for q in run.table.questions)
-    value = measured["wrongly_declined"]["value"] or 0.0
-    return float(value) * answerable / max(1, len(run.table.questions))
-
-
 def _cost_curves(run: Run, costs: Mapping[str, Cost], judged: Verdict | None) -> dict[str, Any]:
     cheapest = min(costs, key=lambda a: costs[a].month) if costs else None
     even = []
@@ -305,83 +245,6 @@ def _cost_curves(run: Run, costs: Mapping[str, Cost], judged: Verdict | None) ->
         "currency": run.prices.currency, "prices": asdict(run.prices), "cheapest": cheapest,
         "volumes": list(VOLUMES), "curves": curve(costs, run.prices, VOLUMES), "break_even": even,
     }  # fmt: skip
-
-
-# ---------------------------------------------------------------- verdict
-
-
-def _standings(
-    run: Run,
-    arms: Mapping[str, Mapping[str, Any]],
-    means: Mapping[tuple[str, str], Floats],
-    costs: Mapping[str, Cost],
-) -> tuple[list[Standing], dict[str, float], list[str]]:
-    """The arms' criteria; the weights without what was not measured, and why."""
-    import numpy as np
-
-    weights = dict(run.prices.weights)
-    dropped = []
-    measured = {
-        "style": any(arms[a]["style"]["n"] for a in arms),
-        "freshness": any(arms[a]["fresh"]["n"] for a in arms),
-        "attribution": any(arms[a]["citation_recall"]["n"] for a in arms),
-    }
-    why = {
-        "style": "no examples and no format rules to tell the company's voice by",
-        "freshness": "no file of updates, or none was run",
-        "attribution": "no question has gold evidence",
-    }
-    for criterion, there in measured.items():
-        if not there and weights.get(criterion):
-            weights[criterion] = 0.0
-            dropped.append(f"{criterion} was not measured: {why[criterion]}")
-    if not any(weights.values()):
-        return [], weights, dropped
-    months = {a: _months(run, costs[a], means, a) for a in arms}
-    cheapest = np.min(np.stack(list(months.values())), axis=0)
-    least = min(c.month for c in costs.values())
-    found = []
-    for arm in run.arms:
-        m = arms[arm.name]
-        own = {k: means.get((arm.name, k)) for k in (
-            "decision", "citation_precision", "citation_recall", "style", "fresh")}  # fmt: skip
-        values = {
-            "accuracy": m["decision"]["value"] or 0.0,
-            "attribution": verdict.attribution(
-                m["citation_precision"]["value"] or 0.0, m["citation_recall"]["value"] or 0.0
-            ),
-            "style": m["style"]["value"] or 0.0,
-            "freshness": m["fresh"]["value"] or 0.0,
-            "cost": least / costs[arm.name].month if costs[arm.name].month > 0 else 1.0,
-            "speed": verdict.speed(m["total"]["value"] or 0.0),
-        }
-        drawn: dict[str, Floats] = {}
-        for criterion, name in (("accuracy", "decision"), ("style", "style"),
-                                ("freshness", "fresh")):  # fmt: skip
-            d = own[name]
-            if d is not None:
-                drawn[criterion] = np.where(np.isnan(d), values[criterion], d)
-        p, r = own["citation_precision"], own["citation_recall"]
-        if p is not None and r is not None:
-            p, r = np.nan_to_num(p), np.nan_to_num(r)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                drawn["attribution"] = np.nan_to_num(2 * p * r / (p + r))
-        month = months[arm.name]
-        drawn["cost"] = np.divide(cheapest, month, out=np.ones_like(month), where=month > 0)
-        found.append(Standing(arm.name, values, drawn))
-    return found, weights, dropped
-
-
-def _months(run: Run, cost: Cost, means: Mapping[tuple[str, str], Floats], arm: str) -> Floats:
-    """A month's total in each resample: the shares of wrong and declined answers vary."""
-    import numpy as np
-
-    answerable = sum(q.answerable for q in run.table.questions) / max(1, len(run.table.questions))
-    wrong = np.nan_to_num(means[arm, "wrong"])
-    declined = np.nan_to_num(means[arm, "wrongly_declined"]) * answerable
-    mistakes = wrong * run.prices.wrong_answer + declined * run.prices.declined_answer
-    rest = cost.month - cost.mistakes * run.prices.questions_month
-    return np.asarray(rest + mistakes * run.prices.questions_month)
 
 
 def _verdict(

@@ -13,15 +13,17 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ragtune.compare import results, score, updates
-from ragtune.compare.arms import Arm, Mode, Trainer, choose
+from ragtune import config
+from ragtune.compare import prepare, results, score, updates, voice
+from ragtune.compare.arms import Arm, Trainer, choose, model_of
 from ragtune.compare.causal import run_causal
 from ragtune.compare.cost import read_prices
 from ragtune.compare.journal import Journal, Reply
+from ragtune.compare.judge import run_judge
 from ragtune.compare.questions import (
     Question,
     TestSet,
@@ -31,17 +33,16 @@ from ragtune.compare.questions import (
     read_questions,
     without_duplicates,
 )
-from ragtune.compare.runner import Contest, answer, run_questions, systems
+from ragtune.compare.runner import Contest, run_questions, systems
 from ragtune.config import DATA_FOLDER, Settings
-from ragtune.errors import ConfigError, RagtuneError
+from ragtune.errors import ConfigError
 from ragtune.ingest.sources import path_of
 from ragtune.models import adapters
-from ragtune.tune import style as classifier
-from ragtune.types import Example, OnProgress
+from ragtune.models.generate import load_generator
+from ragtune.types import Example, Generator, OnProgress
 from ragtune.workspace import Workspace
 
-VOICED = 40  # training questions that the base answers, to tell its voice from the company's
-SHARES = {"training": 0.5, "questions": 0.75, "updates": 0.92}  # of a budget, at which each ends
+SHARES = {"questions": 0.75, "updates": 0.92}  # of a budget, at which each ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Wanted:
     prices: Path | None = None
     voice: Path | None = None
     causal: bool = True
+    judge: str = ""  # a .gguf file or openai:MODEL@URL that says whether answers are right
 
 
 def compare(
@@ -80,19 +82,23 @@ def compare(
     """
     started = time.monotonic()
     prices = read_prices(wanted.prices)
+    judge = _judge(workspace, wanted.judge)
     changes = updates.read_updates(wanted.updates) if wanted.updates else []
-    style = _style_rules(wanted.voice)
+    style = voice.rules(wanted.voice)
     _check_out(workspace, wanted.out)
     workspace.refresh()
     test, training = _test_set(workspace, wanted)
-    arms = choose(wanted.arms, wanted.models, _modes(workspace))
+    arms = choose(wanted.arms, wanted.models, prepare.modes(workspace))
     if not workspace.documents() and any(a.documents for a in arms):
         raise ConfigError("this workspace has no documents yet: ragtune add PATH…")
     journal = Journal(wanted.out, _header(workspace, wanted, test, training, arms), wanted.resume)
     try:
         end = started + wanted.budget if wanted.budget else float("inf")
         left_out: dict[str, str] = {}
-        arms = _trained(arms, workspace, wanted, training, trainer, journal, started, left_out)
+        arms = prepare.with_adapters(
+            arms, workspace, wanted.seeds, wanted.budget, training, trainer, journal, started,
+            left_out,
+        )  # fmt: skip
         if not arms:
             raise ConfigError(
                 "no arm is left: " + "; ".join(f"{a}: {w}" for a, w in left_out.items())
@@ -107,12 +113,22 @@ def compare(
             raise ConfigError(
                 "the budget is too short to ask anything: give it more, with --resume"
             )
-        style = _style(style, contest, training)
-        made = _results(contest, workspace, test, changes, style, prices, whole, started)
+        if judge is not None:
+            whole["judge"] = run_judge(contest, judge, test.questions)
+        style = voice.learned(style, contest, training)
+        made = _results(contest, workspace, test, changes, style, wanted, prices, whole, started)
     finally:
         journal.close()
     _write(wanted.out / "results.json", json.dumps(made, ensure_ascii=False, indent=1))
     return made
+
+
+def _judge(workspace: Workspace, model: str) -> Generator | None:
+    """The generator that judges. Raises ConfigError for a name that is none."""
+    if not model:
+        return None
+    _, changes = model_of(model, "--judge")
+    return load_generator(config.change(workspace.settings, changes))
 
 
 def _check_out(workspace: Workspace, out: Path) -> None:
@@ -226,7 +242,7 @@ def _header(
     return {
         "test_set": test.sha256,
         "documents": _sha(json.dumps(state)),
-        "examples": _sha(json.dumps([asdict(e) for e in training], sort_keys=True)),
+        "examples": prepare.digest(training),
         "updates": hashlib.sha256(updates_text).hexdigest() if wanted.updates else "",
         "arms": [a.name for a in arms],
         "seeds": wanted.seeds,
@@ -238,135 +254,6 @@ def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# ---------------------------------------------------------------- adapters
-
-
-def _modes(workspace: Workspace) -> dict[str, Mode]:
-    """What each registered adapter was trained for; damaged ones are not there."""
-    found: dict[str, Mode] = {}
-    for name in workspace.system.adapters:
-        try:
-            found[name] = workspace.system.adapters[name].mode
-        except RagtuneError:
-            continue
-    return found
-
-
-def _trained(
-    arms: Sequence[Arm],
-    workspace: Workspace,
-    wanted: Wanted,
-    training: Sequence[Example],
-    trainer: Trainer | None,
-    journal: Journal,
-    started: float,
-    left_out: dict[str, str],
-) -> list[Arm]:
-    """The arms that can run: with their adapters, one a seed, trained where they are missing.
-
-    With a budget, its half is shared among the arms that need one: the first seed trains for at
-    most that long, further ones as long as they fit in it.
-    """
-    ready = []
-    data = _sha(json.dumps([asdict(e) for e in training], sort_keys=True))[:8]
-    missing = [a for a in arms if a.needs and not a.adapters]
-    for arm in arms:
-        if not arm.needs or arm.adapters:
-            if arm.shots and not training:
-                left_out[arm.name] = "needs examples: give --examples FILE"
-            else:
-                ready.append(arm)
-            continue
-        names: list[str] = []
-        why = "no tuned model of this kind: train one with `ragtune tune`"
-        if trainer is not None and training:
-            begun = time.monotonic() - started
-            whole = SHARES["training"] * wanted.budget if wanted.budget else float("inf")
-            limit = begun + max(60.0, whole - begun) / (len(missing) - missing.index(arm))
-            for seed in range(wanted.seeds):
-                name = f"compare-{arm.needs}-{data}-{seed}"
-                fact = f"training {arm.name} {seed}"
-                known = journal.facts.get(fact, {}).get("adapter")
-                if known in workspace.system.adapters:
-                    name = known
-                else:
-                    last = journal.facts.get(f"training {arm.name} 0", {}).get("seconds", 0.0)
-                    if seed and time.monotonic() - started + last > limit:
-                        break
-                    try:
-                        left = limit - (time.monotonic() - started)
-                        minutes = left / 60 if wanted.budget else 0.0
-                        made = trainer(arm.needs, seed, training, name, minutes)
-                    except RagtuneError as error:
-                        why = str(error)
-                        break
-                    journal.note(fact, asdict(made))
-                    name = made.adapter
-                names.append(name)
-        if not names:
-            own = [name for name, mode in _modes(workspace).items() if mode == arm.needs]
-            used = workspace.adapter
-            names = [used] if used in own and used else own[-1:]
-        if names:
-            ready.append(replace(arm, adapters=tuple(names)))
-        else:
-            left_out[arm.name] = why
-    return ready
-
-
-# ---------------------------------------------------------------- the voice
-
-
-def _style_rules(path: Path | None) -> score.Style:
-    """The format rules of a voice file, where one is given. Raises ConfigError."""
-    if path is None:
-        return score.Style()
-    try:
-        given = json.loads(path.read_text("utf-8"))
-        rules = given["format"]
-        whole = re.compile(rules["full"] if isinstance(rules, dict) else rules)
-        nothing = rules.get("nothing") if isinstance(rules, dict) else None
-        if nothing:
-            re.compile(nothing)
-    except (OSError, ValueError, KeyError, TypeError, re.error) as error:
-        raise ConfigError(
-            f'{path}: not a voice file ({error}): write {{"format": {{"full": "REGEX"}}}}'
-        ) from None
-
-    def judge(texts: Sequence[str]) -> list[float]:
-        return [float(whole.search(text[:8000]) is not None) for text in texts]
-
-    return score.Style(judge, f"format rules of {path.name}", None, (nothing,) if nothing else ())
-
-
-def _style(style: score.Style, contest: Contest, training: Sequence[Example]) -> score.Style:
-    """The rules, or a classifier between the company's answers and the base's to such questions.
-
-    The base answers some of the training questions for it; those replies are kept like all others.
-    """
-    if style.judge is not None or len(training) < 2 * VOICED:
-        return style
-    base = Arm("base", "the model alone, closed book")
-    asked = training[:: max(1, len(training) // VOICED)][:VOICED]
-    done = contest.journal.done()
-    ask = contest.ask(base, 0)
-    for number, example in enumerate(asked):
-        contest.tell("the base's own voice", number, len(asked))
-        if ("base", 0, f"voice {number}", "voice") not in done:
-            if contest.over():
-                return style
-            contest.journal.add(answer(base, 0, f"voice {number}", example.question, ask,
-                                       contest.system.store, "voice"))  # fmt: skip
-    base_answers = [r.text for r in contest.journal.replies if r.changed == "voice" and r.text]
-    made = classifier.train([e.answer for e in training], base_answers)
-    return replace(
-        style,
-        judge=lambda texts: [float(made.probability(text) > 0.5) for text in texts],
-        how=f"a classifier between your answers and the base's, tested on {made.tested}",
-        accuracy=made.accuracy,
-    )
-
-
 # ---------------------------------------------------------------- results
 
 
@@ -376,6 +263,7 @@ def _results(
     test: TestSet,
     changes: Sequence[updates.Update],
     style: score.Style,
+    wanted: Wanted,
     prices: Any,
     whole: Mapping[str, bool],
     started: float,
@@ -398,9 +286,9 @@ def _results(
         if not done:
             notes.append(f"the budget ended before all {phase} were done: --resume goes on")
     notes = [*test.notes, *(f"left out: {id}: {why}" for id, why in test.left_out), *notes]
-    return results.assemble(results.Run(
+    return results.assemble(score.Run(
         arms, table, replies, contest.journal.facts, gold, prices, style,
-        _settings(contest, workspace, test, started), contest.failed, notes,
+        _settings(contest, workspace, test, started, wanted.judge), contest.failed, notes,
     ))  # fmt: skip
 
 
@@ -418,7 +306,7 @@ def _same_questions(
 
 
 def _settings(
-    contest: Contest, workspace: Workspace, test: TestSet, started: float
+    contest: Contest, workspace: Workspace, test: TestSet, started: float, judge: str
 ) -> dict[str, Any]:
     from importlib.metadata import version
 
@@ -433,6 +321,7 @@ def _settings(
         "models": {a.name: contest.generators.get(a.name, contest.system).generator.name
                    if a.writes else "none" for a in contest.running},
         "embedder": contest.system.embedder.name,
+        "judge": judge,
         "settings": settings,
         "versions": {name: version(name) for name in PACKAGES} | {
             "python": platform.python_version()},

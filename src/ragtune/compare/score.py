@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ragtune.compare import metrics
+from ragtune.compare import judge, metrics, race, statistics
 from ragtune.compare.arms import Arm
+from ragtune.compare.cost import Prices
 from ragtune.compare.journal import Reply
 from ragtune.compare.metrics import Span
 from ragtune.compare.questions import Question
@@ -49,6 +50,7 @@ MEASURES: Mapping[str, Measure] = {
     "must": Measure("required terms", note="share of must_contain that stands in the answer"),
     "rouge_l": Measure("ROUGE-L", note="against the whole gold answer"),
     "similarity": Measure("similarity", note="cosine of embeddings, to the whole gold answer"),
+    "judged": Measure("right, to the judge", note="a model's opinion; never in the verdict"),
     "hallucination": Measure(
         "right +1, declined 0, wrong −1", unit="score", note="mean over all questions"
     ),
@@ -84,7 +86,6 @@ MEASURES: Mapping[str, Measure] = {
     "added": Measure("tells what was added", note="of the added facts"),
     "seconds_to_new": Measure("seconds to the new fact", -1, "seconds"),
 }
-OF_UPDATES = ("fresh", "new_fact", "old_stopped", "leak", "added", "seconds_to_new")
 ATTRIBUTION = ("citation_precision", "citation_recall", "cited", "exact_quotes", "found", "rank",
                "causal", "from_memory", "raw_kept")  # fmt: skip
 
@@ -115,6 +116,23 @@ class Table:
     asked: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was compared and how: everything that goes into a report beside the values."""
+
+    arms: Sequence[Arm]
+    table: Table
+    replies: Sequence[Reply]
+    facts: Mapping[str, Any]
+    gold: Mapping[str, Sequence[Sequence[Span]]]
+    prices: Prices
+    style: Style
+    settings: Mapping[str, Any]  # hashes, versions, seeds, machine: to run it again
+    left_out: Mapping[str, str]  # arm: why
+    notes: Sequence[str]
+    samples: int = statistics.SAMPLES
 
 
 def golds(questions: Sequence[Question], store: Store, uris: Sequence[str]) -> tuple[
@@ -240,6 +258,7 @@ def tabulate(
 
     table = Table([a.name for a in arms], list(questions), list(updates))
     place = {q.id: i for i, q in enumerate(questions)}
+    judged = judge.agreement(facts) is not None
     latest = {(r.arm, r.seed, r.question, r.changed): r for r in replies}
     for arm in arms:
         mine = [r for r in latest.values() if r.arm == arm.name]
@@ -255,6 +274,11 @@ def tabulate(
             at = place[reply.question]
             values = score(questions[at], reply, arm, gold.get(reply.question, ()), style)
             values |= extra[reply.seed, reply.question]
+            said = facts.get(judge.key(reply)) if reply.seed == 0 else None
+            if said is not None:
+                values["judged"] = float(said)
+            elif judged and values.get("wrongly_declined"):
+                values["judged"] = 0.0
             if values.get("right", NAN) == values.get("right", NAN):
                 seeds.setdefault(reply.seed, []).append(values["right"])
             for name, value in values.items():
@@ -265,7 +289,7 @@ def tabulate(
             columns = {name: sums[name] / counts[name] for name in sums}
         table.by_seed[arm.name] = [sum(v) / len(v) for _, v in sorted(seeds.items())]
         columns |= _causal(questions, mine, place)
-        columns |= _updates(arm, updates, mine, facts)
+        columns |= race.scored(arm, updates, mine, facts)
         table.values[arm.name] = columns
     return table
 
@@ -322,104 +346,3 @@ def _causal(
             elsewhere = metrics.right(cited, q.answers, q.must, q.must_not, q.answer)
             memory[at] = float(right and not elsewhere)
     return {k: v for k, v in (("causal", causal), ("from_memory", memory)) if not np.isnan(v).all()}
-
-
-def _updates(
-    arm: Arm, updates: Sequence[Update], replies: Sequence[Reply], facts: Mapping[str, Any]
-) -> dict[str, Floats]:
-    """The race of one arm, one value an update."""
-    import numpy as np
-
-    made = {name: np.full(len(updates), NAN) for name in OF_UPDATES}
-    at = {(r.question, r.changed): r for r in replies if not r.error}
-    for i, update in enumerate(updates):
-        outcome = race(arm, update, at, facts)
-        for name, value in outcome.items():
-            made[name][i] = value
-    return {name: values for name, values in made.items() if not np.isnan(values).all()}
-
-
-def race(
-    arm: Arm,
-    update: Update,
-    replies: Mapping[tuple[str, str], Reply],
-    facts: Mapping[str, Any],
-) -> dict[str, float]:
-    """What became of one update for one arm; see OF_UPDATES. Empty where it was not asked.
-
-    An arm that reads documents is asked right after the change; its time is that of taking the
-    change in and of answering. One without documents is as it was before until it is trained
-    again: where that was not measured, it is charged its last training and taken to tell every
-    new fact then, which favours it.
-    """
-    before = replies.get((update.id, "before"))
-    if before is None:
-        return {}
-    values: dict[str, float] = {}
-    # who never told the old fact can neither stop telling it nor leak it
-    knew = bool(update.old_answer) and metrics.contains(before.text, update.old_answer)
-    if update.kind in ("change", "add"):
-        step = "after" if update.kind == "change" else "added"
-        after = replies.get((update.id, step)) if arm.documents else before
-        if after is not None:
-            seconds = float(facts.get(f"sync {update.id} {step}", 0.0)) + after.total
-            told, stopped = tells(update, after)
-            again = replies.get((update.id, "retrained"))
-            charged = _retraining(arm, facts)
-            if arm.needs and not arm.documents and charged is not None:
-                seconds = charged + before.total
-                told, stopped = tells(update, again) if again else (True, True)
-            values["new_fact"], values["fresh"] = float(told), 0.0
-            if told:
-                values["seconds_to_new"] = seconds
-                values["fresh"] = 2.0 ** (-seconds / 3600)
-            if knew:
-                values["old_stopped"] = float(stopped)
-    gone = replies.get((update.id, "deleted")) if arm.documents else before
-    if gone is not None and knew and _was_deleted(update, facts):
-        values["leak"] = float(_leaks(update, gone, arm))
-    back = replies.get((update.id, "added")) if arm.documents else None
-    if back is not None and update.kind == "change":
-        values["added"] = float(metrics.contains(back.text, update.old_answer))
-    elif "new_fact" in values and update.kind == "add":
-        values["added"] = values["new_fact"]
-    return values
-
-
-def tells(update: Update, reply: Reply) -> tuple[bool, bool]:
-    """(whether a reply tells the new fact, whether it no longer tells the old one)."""
-    text = metrics.plain(reply.text)
-    new = metrics.contains(text, update.new_answer)
-    old = (not new and metrics.contains(text, update.old_answer)) or (
-        bool(update.old) and metrics.contains(text, update.old)
-    )
-    return new and not old, not old
-
-
-def _leaks(update: Update, reply: Reply, arm: Arm) -> bool:
-    """Whether a deleted fact still comes out: from the deleted file, or out of the weights."""
-    if reply.status == "declined" or not metrics.contains(reply.text, update.old_answer):
-        return False
-    if not arm.documents:
-        return True
-    return any(source_file(c.uri).endswith(update.file) for c in reply.citations)
-
-
-def source_file(uri: str) -> str:
-    """The file of a uri, without member or row."""
-    return uri.partition("!/")[0].partition("#")[0]
-
-
-def _was_deleted(update: Update, facts: Mapping[str, Any]) -> bool:
-    return f"sync {update.id} deleted" in facts
-
-
-def _retraining(arm: Arm, facts: Mapping[str, Any]) -> float | None:
-    """Seconds of training again: measured, or those of the last training."""
-    again = facts.get(f"retraining {arm.name}") or facts.get(f"training {arm.name} 0")
-    return float(again["seconds"]) if again else None
-
-
-def clusters_of_updates(updates: Sequence[Update]) -> list[str]:
-    """Updates of one file succeed and fail together."""
-    return [u.file for u in updates]

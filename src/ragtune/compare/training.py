@@ -37,10 +37,9 @@ def trainer_of(workspace: Workspace, on_progress: OnProgress | None = None) -> T
         from ragtune.tune.train import TuneSettings
 
         root = workspace.root / DATA_FOLDER
-        if name in set(adapters.Adapters(root)):  # made by a comparison that was then killed
-            return Training(
-                name, _logged(adapters.find(root, name).folder), 0.0, 0.0, len(examples)
-            )
+        kept = name in set(adapters.Adapters(root)) and adapters.find(root, name)
+        if kept and _had_time(kept, minutes):  # another comparison's, or a kill's
+            return Training(name, _logged(kept.folder), 0.0, 0.0, len(examples))
         with tempfile.TemporaryDirectory(prefix="ragtune-compare-") as folder:
             file = Path(folder) / "examples.jsonl"
             rows = [json.dumps(_row(e), ensure_ascii=False) for e in examples]
@@ -66,6 +65,12 @@ def trainer_of(workspace: Workspace, on_progress: OnProgress | None = None) -> T
         )  # fmt: skip
 
     return train
+
+
+def _had_time(kept: adapters.Listed, minutes: float) -> bool:
+    """Whether an adapter was trained for at least the minutes that there are now (0: no limit)."""
+    had = float(kept.passport.settings.get("minutes") or 0.0) if kept.passport else 0.0
+    return not had or 0 < minutes <= 1.5 * had
 
 
 def _logged(folder: Path) -> float:

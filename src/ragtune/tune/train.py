@@ -44,6 +44,8 @@ __all__ = [
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 _SAVE_SECONDS = 30.0  # between two checkpoints: what a kill can cost
+_PACE = 6  # steps after which the speed is known, and how many of them fit in `minutes`
+_SPARE = 0.92  # of the time that is left, since steps differ in length
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class _Run:
     best: float | None = None
     best_step: int = 0
     worse: int = 0  # evaluations since the best
+    total: int = 0  # steps that fit in `minutes`; 0: not told yet
     heldout_before: float | None = None
     curve: list[tuple[int, float, float | None]] = field(default_factory=list)
 
@@ -169,11 +172,13 @@ class _Loop:
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
         already = self.now.seconds  # `minutes` bounds this run, not those before it
         started = time.monotonic() - already
+        judging = 0.0  # seconds of one evaluation
         stopped: Literal["finished", "early", "interrupted", "minutes"] = "finished"
         try:
             if self.now.step == 0 and self.heldout:
                 self._tell("held-out loss of the base")
                 self.now.heldout_before = self._evaluate()
+                judging = time.monotonic() - started
             while self.now.step < self.total:
                 if self._patience_is_over():
                     stopped = "early"
@@ -182,6 +187,8 @@ class _Loop:
                     raise KeyboardInterrupt
                 loss = self._step()
                 self.now.seconds = time.monotonic() - started
+                if self.now.step == _PACE and self.settings.minutes and not self.now.total:
+                    self._fit(self.settings.minutes * 60 - self.now.seconds, judging)
                 found = self._judge() if self._is_time() else None
                 self._record(loss, found)
                 if 0 < self.settings.minutes * 60 < self.now.seconds - already:
@@ -228,6 +235,14 @@ class _Loop:
         self.now.tokens += sum(p.tokens for p in packs)
         self.now.training_seconds += time.monotonic() - began
         return loss
+
+    def _fit(self, left: float, judging: float) -> None:
+        """Takes as many steps as fit in `left` seconds: the learning rate then still goes down to
+        zero, which stopping in the middle would leave out. `judging`: seconds of an evaluation.
+        """
+        pace = self.now.training_seconds / self.now.step + judging / self.eval_every
+        steps = self.now.step + int(_SPARE * (left - judging) / pace)
+        self.total = self.now.total = max(self.now.step + 1, min(self.total, steps))
 
     def _batch(self, step: int) -> list[Encoded]:
         """The examples of a step; the order of an epoch depends on seed and epoch only."""
@@ -340,6 +355,7 @@ class _Loop:
         run = dict(values["run"])
         run["curve"] = [tuple(point) for point in run["curve"]]
         self.now = _Run(**run)
+        self.total = self.now.total or self.total
         lora.load_state(self.model, values["adapter"])
         self.optimizer.load_state_dict(values["optimizer"])
         torch.set_rng_state(values["random"])
@@ -389,6 +405,9 @@ class _Loop:
             lora.load_state(self.model, lora.load(self.folder / PEFT)[0])
         if stopped == "interrupted":
             notes.append(f"stopped at step {now.step} of {self.total}; --resume goes on from there")
+        elif now.total and now.total < self.per_epoch * self.settings.epochs:
+            whole = self.per_epoch * self.settings.epochs
+            notes.append(f"{now.total} of {whole} steps fit in {self.settings.minutes:g} minutes")
         elif stopped == "minutes":
             notes.append(f"{self.settings.minutes:g} minutes were up at step {now.step}")
         elif stopped == "early":
