@@ -25,7 +25,7 @@ def main() -> None:
         said.append(line)
         click.echo(line)
 
-    demo.run(None, lambda: progress(False), say)
+    demo.run(None, lambda: progress(False), say, compare=False)
     with Path("/dev/null").open("w") as nowhere:
         console = Console(record=True, width=100, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi("$ ragtune demo"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ragtune.cli_compare import compare
+from ragtune.cli_demo import demo
 from ragtune.cli_examples import examples
 from ragtune.cli_models import export, models
 from ragtune.cli_route import route
@@ -63,7 +64,7 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export, route, compare):
+for command in (examples, tune, models, export, route, compare, demo):
     cli.add_command(command)
 
 
@@ -291,20 +292,6 @@ def calibrate(file: Path, dry_run: bool, workspace: str | None, as_json: bool) -
     with open_workspace(workspace) as opened:
         result = opened.calibrate(file, save=not dry_run)
     out(as_json, result, fit.lines(result))
-
-
-@cli.command()
-@click.option("--keep", metavar="DIR", help="Make the demo's workspace there and keep it.")
-@common
-def demo(keep: str | None, workspace: str | None, as_json: bool) -> None:
-    """See it work: a sample company, real questions, an edit and a delete."""
-    from ragtune.demo import run
-
-    said: list[str] = []
-    say = said.append if as_json else click.echo
-    run(Path(keep) if keep else None, lambda: progress(as_json), say)
-    if as_json:
-        out(True, {"lines": [click.unstyle(line) for line in said]}, [])
 
 
 @cli.command()

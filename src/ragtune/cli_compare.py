@@ -118,9 +118,9 @@ def compare(
         results = run(opened, wanted, trainer_of(opened, on_progress), on_progress)
         files = report.write(results, folder)
     files["results.json"] = folder / "results.json"
-    shown = {name: results[name] for name in SHOWN}
-    shown["files"] = {name: str(path.resolve()) for name, path in files.items()}
-    out(as_json, shown, _lines(results, files["report.html"]))
+    printed = {name: results[name] for name in SHOWN}
+    printed["files"] = {name: str(path.resolve()) for name, path in files.items()}
+    out(as_json, printed, shown(results, files["report.html"]))
 
 
 def seconds_of(budget: str | None) -> float | None:
@@ -133,7 +133,7 @@ def seconds_of(budget: str | None) -> float | None:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def _lines(results: Mapping[str, Any], path: Path) -> list[str]:
+def shown(results: Mapping[str, Any], path: Path) -> list[str]:
     """The verdict, the table, and where the report is."""
     import textwrap
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
     from ragtune.types import Filter, OnProgress
     from ragtune.workspace import Workspace
 
+_QUIET_SECONDS = 15.0  # between two lines about long work, where there is no terminal
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -158,9 +159,9 @@ def show_report(report: SyncReport, dry_run: bool, as_json: bool, exit_code: boo
 
 @contextmanager
 def progress(as_json: bool) -> Iterator[OnProgress | None]:
-    """A progress bar with an ETA on a terminal; nothing elsewhere."""
+    """A progress bar with an ETA on a terminal; elsewhere a line now and then of long work."""
     if as_json or not sys.stderr.isatty():
-        yield None
+        yield None if as_json else _now_and_then()
         return
     from rich.console import Console
     from rich.progress import (
@@ -185,3 +186,29 @@ def progress(as_json: bool) -> Iterator[OnProgress | None]:
                        detail=step.detail[-40:])  # fmt: skip
 
         yield show_step
+
+
+def _now_and_then() -> OnProgress:
+    """Writes to standard error what long work is at, with the time it will take from its pace."""
+    import time
+
+    from ragtune import types
+
+    began: dict[str, tuple[float, int]] = {}
+    last = time.monotonic()
+
+    def show_step(step: types.Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        start, first = began.setdefault(step.what, (now, step.done))
+        if now - last < _QUIET_SECONDS:
+            return
+        last = now
+        left = ""
+        if step.total and step.done > first:
+            seconds = round((now - start) / (step.done - first) * (step.total - step.done))
+            left = f", about {seconds // 60}:{seconds % 60:02d} left"
+        of = f" {step.done}/{step.total}" if step.total else ""
+        click.echo(f"{step.what}{of}{left} {step.detail[:60]}".rstrip(), err=True)
+
+    return show_step

@@ -26,6 +26,7 @@ UNANSWERED = "Does the company pay for my gym membership?"
 WRITTEN = "How many working days may I work from another EU country?"
 TUNED = "grounded"
 VOICE = "Your own voice, in minutes:  ragtune tune examples.jsonl --name crew"
+COMPARING = "A few minutes; Ctrl-C ends it. The whole of it: ragtune compare --help"
 EDITED = "policies/remote-work.md"
 EDIT = ("up to two days a week", "up to three days a week")
 EDIT_QUESTION = "How many days a week may I work from home?"
@@ -36,11 +37,11 @@ DELETE_QUESTION = "May my wife drive my company car?"
 Bar = Callable[[], AbstractContextManager[OnProgress | None]]
 
 
-def run(keep: Path | None, bar: Bar, say: Callable[[str], None]) -> None:
+def run(keep: Path | None, bar: Bar, say: Callable[[str], None], compare: bool = True) -> None:
     """Indexes the sample company in a workspace of its own, asks, edits, deletes, asks again.
 
-    `keep` names a new folder for the workspace; otherwise it is temporary. `bar` shows the
-    progress of reading, `say` gets the lines.
+    It ends with a small comparison of the approaches unless `compare` is false. `keep` names a new
+    folder for the workspace; otherwise it is temporary. `bar` shows progress, `say` gets the lines.
     """
     with tempfile.TemporaryDirectory(prefix="ragtune-demo-") as temporary:
         root = keep or Path(temporary)
@@ -50,6 +51,12 @@ def run(keep: Path | None, bar: Bar, say: Callable[[str], None]) -> None:
         shutil.copytree(SAMPLE, company)
         with init(root) as workspace:
             _show(workspace, company, bar, say)
+            if compare:
+                from ragtune import demo_compare
+
+                say(_title("6. Which approach fits? Measured on held-out questions"))
+                say(click.style(COMPARING, dim=True))
+                demo_compare.run(workspace, (EDITED, DELETED), bar, say)
         say(_next(root if keep else None))
 
 

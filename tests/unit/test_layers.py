@@ -17,8 +17,8 @@ LAYERS = [
     {"tune"},
     {"compare", "route", "export"},
     {
-        "render", "console", "demo", "cli", "cli_tune", "cli_examples", "cli_models",
-        "cli_compare", "cli_route", "server",
+        "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
+        "cli_examples", "cli_models", "cli_compare", "cli_route", "server",
     },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

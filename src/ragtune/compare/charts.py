@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ragtune.compare.wording import money, percent, seconds
+from ragtune.compare import wording
+from ragtune.compare.units import money, percent, seconds
 
 Results = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ def accuracy(results: Results) -> str:
     body = [_grid([(x(v), percent(v)) for v in (0, 0.25, 0.5, 0.75, 1)], height - 26)]
     for i, (name, measured) in enumerate(arms.items()):
         y = 18 + 26 * i
-        m, raw = measured["decision"], measured["raw_right"]
+        m, raw = measured["decision"], measured["raw_decision"]
         body.append(_name(name, y))
         if m["value"] is None:
             continue
@@ -72,6 +73,7 @@ def updates(results: Results) -> str:
             body.append(f'<circle class="small {colour[name]}" cx="{x(t):.1f}" cy="{at:.1f}" '
                         f'r="3.2"><title>{escape(seconds(t))}</title></circle>')  # fmt: skip
         said = f"{len(right)} of {len(told[name])}" if told[name] else "–"
+        said = "not run" if name in wording.not_retrained(results) else said
         body.append(f'<text x="{WIDTH - 2}" y="{y + 4}" class="end">{said}</text>')
     return _svg(body, height, "Time until each arm told each changed fact")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ragtune.compare import charts, wording
-from ragtune.compare.wording import Row, number, percent, seconds
+from ragtune.compare.units import number, percent, seconds, span
+from ragtune.compare.wording import Row
 
 Results = Mapping[str, Any]
 
@@ -129,13 +130,11 @@ def _charts(results: Results) -> str:
 
 
 def _charged(results: Results) -> str:
-    charged = [a for a, about in results["about"].items()
-               if about["adapters"] and not about["documents"]
-               and f"retraining {a}" not in results["facts"]]  # fmt: skip
+    charged = wording.not_retrained(results)
     if not charged:
         return ""
-    return (f"{' and '.join(charged)}: charged the last training's time and taken to tell every "
-            "new fact then, which favours it.")  # fmt: skip
+    return (f"{' and '.join(charged)}: training again was not run, so it is charged the last "
+            "training's time and taken to tell every new fact then, which favours it.")  # fmt: skip
 
 
 def _sure(results: Results) -> str:
@@ -292,7 +291,7 @@ def _measured(v: Mapping[str, Any], unit: str) -> str:
         return f"{seconds(v['p50'])}<small>95%: {seconds(v['p95'])}, n = {v['n']}</small>"
     share = unit == "share"
     text = percent(v["value"]) if share else number(v["value"])
-    return f"{_e(text)}<small>{_e(wording.span(v, share))}, n = {v['n']}</small>"
+    return f"{_e(text)}<small>{_e(span(v, share))}, n = {v['n']}</small>"
 
 
 def _settings(results: Results) -> str:

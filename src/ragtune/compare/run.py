@@ -42,7 +42,7 @@ from ragtune.models.generate import load_generator
 from ragtune.types import Example, Generator, OnProgress
 from ragtune.workspace import Workspace
 
-SHARES = {"questions": 0.75, "updates": 0.92}  # of a budget, at which each ends
+SHARES = {"questions": 0.7, "updates": 0.82}  # of a budget, at which each ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +271,13 @@ def _results(
     arms = contest.running
     uris = [d.uri for d in workspace.documents() if not d.error]
     gold, notes = score.golds(test.questions, workspace.store, uris)
-    replies = _same_questions(contest.journal.replies, arms, test.questions)
+    common = _asked_of_all(contest.journal.replies, arms)
+    questions = [q for q in test.questions if q.id in common]
+    ids = {q.id for q in test.questions}
+    replies = [r for r in contest.journal.replies
+               if r.question not in ids or r.question in common]  # fmt: skip
     table = score.tabulate(
-        arms, test.questions, changes, replies, contest.journal.facts, gold, style,
+        arms, questions, changes, replies, contest.journal.facts, gold, style,
         workspace.system.embedder,
     )  # fmt: skip
     for arm in arms:
@@ -292,17 +296,13 @@ def _results(
     ))  # fmt: skip
 
 
-def _same_questions(
-    replies: Sequence[Reply], arms: Sequence[Arm], questions: Sequence[Question]
-) -> list[Reply]:
-    """The replies without questions that not every arm was asked: a cut run is balanced."""
-    ids = {q.id for q in questions}
+def _asked_of_all(replies: Sequence[Reply], arms: Sequence[Arm]) -> set[str]:
+    """The questions that every arm was asked: in a run that was cut, only these count."""
     asked = [
         {r.question for r in replies if r.arm == a.name and r.seed == 0 and not r.changed}
         for a in arms
     ]
-    common = set.intersection(*asked) & ids if asked else set()
-    return [r for r in replies if r.question not in ids or r.question in common]
+    return set.intersection(*asked) if asked else set()
 
 
 def _settings(

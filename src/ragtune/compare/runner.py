@@ -7,6 +7,7 @@ would in use. Seeds beyond the first come after all questions were asked once.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,6 +117,8 @@ def _turns(
     contest: Contest, questions: Sequence[Question]
 ) -> Iterator[tuple[tuple[int, int], Arm, int, Question]]:
     temperature = contest.settings.temperature
+    # an order that has nothing to do with the file's: what a cut run has asked is a sample of it
+    questions = sorted(questions, key=lambda q: hashlib.sha256(q.id.encode()).digest())
     # what loads no model comes first: its memory can then be told from the others'
     arms = sorted(contest.running, key=lambda a: a.writes)
     for seed in range(contest.seeds):

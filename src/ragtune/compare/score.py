@@ -67,6 +67,9 @@ MEASURES: Mapping[str, Measure] = {
     "words": Measure("words", 0, "words"),
     "first": Measure("first token", -1, "seconds"),
     "total": Measure("whole answer", -1, "seconds"),
+    "raw_decision": Measure(
+        "right decision, as written", note="the model's text before it is checked"
+    ),
     "raw_right": Measure("right, as written", note="the model's text before it is checked"),
     "raw_f1": Measure("token F1, as written"),
     "raw_rouge_l": Measure("ROUGE-L, as written"),
@@ -185,11 +188,12 @@ def score(
     values = _judged(question, text, declined, "")
     values["words"] = float(len(text.split()))
     values["first"], values["total"] = reply.first, reply.total
-    if reply.written is not None:
-        raw = metrics.plain(reply.written)
-        judged = _judged(question, raw, metrics.declines(raw, style.declines), "raw_")
+    if arm.writes:  # where nothing was written (declined before), that is what there is
+        raw = text if reply.written is None else metrics.plain(reply.written)
+        silent = declined if reply.written is None else metrics.declines(raw, style.declines)
+        judged = _judged(question, raw, silent, "raw_")
         values |= {k: judged[k] for k in (
-            "raw_right", "raw_f1", "raw_rouge_l", "raw_hallucination")}  # fmt: skip
+            "raw_decision", "raw_right", "raw_f1", "raw_rouge_l", "raw_hallucination")}  # fmt: skip
     if arm.documents:
         if reply.written is not None:
             values["raw_kept"] = float(reply.model != "quote")
@@ -306,10 +310,10 @@ def _texts(
     given = [r for r in replies if r.status != "declined"]
     if style.judge is not None:
         for name, texts in (
-            ("style", [(r, r.text) for r in given]),
-            ("raw_style", [(r, r.written) for r in given if r.written is not None]),
+            ("style", [(r, metrics.plain(r.text)) for r in given]),
+            ("raw_style", [(r, _named(r.written)) for r in given if r.written is not None]),
         ):
-            judged = style.judge([metrics.plain(t or "") for _, t in texts])
+            judged = style.judge([text for _, text in texts])
             for (reply, _), value in zip(texts, judged, strict=True):
                 found[reply.seed, reply.question][name] = float(value)
     if embedder is not None:
@@ -323,6 +327,11 @@ def _texts(
                 value = 0.0 if reply.status == "declined" else float(one @ other)
                 found[reply.seed, reply.question]["similarity"] = value
     return found
+
+
+def _named(written: str) -> str:
+    """What a model wrote, with a name where it left a slot for its source ("Source: [1]")."""
+    return metrics.plain(re.sub(r"(?<=: )\[\d+\](?: and \[\d+\])*", "source", written))
 
 
 def _causal(

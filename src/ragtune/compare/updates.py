@@ -316,19 +316,21 @@ def run_retraining(
 ) -> None:
     """Trains each closed-book tuned arm once on all updates together and asks it again.
 
-    Left out where its last training took longer than the time that is left: it is then charged
-    what that took. `seconds` is the time left.
+    `seconds` is the time left: a training that does not fit is shortened to what does. Left out
+    where that would be less than a third of the last one; the arm is then charged what that took.
     """
     for arm in contest.running:
         if not arm.needs or arm.documents or f"retraining {arm.name}" in contest.journal.facts:
             continue
         last = contest.journal.facts.get(f"training {arm.name} 0")
-        if not last or last["seconds"] > seconds:
+        if not last or last["seconds"] > 3 * seconds:
             continue
+        shorter = 1.15 * last["seconds"] > seconds
+        minutes = (0.6 * seconds if shorter else last["seconds"]) / 60
         try:
             examples = updated_examples(contest.examples, updates)
             name = f"{arm.adapters[0]}-updated"
-            trained: Training = trainer(arm.needs, 0, examples, name, last["seconds"] / 60)
+            trained: Training = trainer(arm.needs, 0, examples, name, minutes)
         except RagtuneError as error:
             contest.journal.note(f"retraining failed {arm.name}", str(error))
             continue
@@ -340,6 +342,6 @@ def run_retraining(
             )
         contest.journal.note(f"retraining {arm.name}", {
             "seconds": trained.seconds, "cpu_seconds": trained.cpu_seconds,
-            "adapter": trained.adapter,
+            "adapter": trained.adapter, "shortened": shorter,
         })  # fmt: skip
         seconds -= trained.seconds

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragtune.compare.units import money, number, percent, seconds, span
+
 Results = Mapping[str, Any]
 
 CRITERIA = {
@@ -42,51 +44,6 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def percent(value: float | None) -> str:
-    """A share as people read it."""
-    return "–" if value is None else f"{100 * value:.0f}%"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number with a true minus sign."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def seconds(value: float | None) -> str:
-    """A time in the unit that one would say it in."""
-    if value is None:
-        return "–"
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if value >= 1.5 * size:
-            return f"{value / size:.1f} {unit}"
-    return (
-        f"{value:.0f} s"
-        if value >= 10
-        else f"{value:.1f} s"
-        if value >= 1
-        else (f"{1000 * value:.0f} ms")
-    )
-
-
-def money(value: float | None, currency: str) -> str:
-    """An amount; below half a cent it says so."""
-    if value is None:
-        return "–"
-    if 0 < value < 0.005:
-        return f"< 0.01 {currency}"
-    return f"{value:,.{0 if value >= 100 or not value else 2}f} {currency}"
-
-
-def span(measured: Mapping[str, Any], as_share: bool = True) -> str:
-    """'52–71%'."""
-    low, high = measured.get("low"), measured.get("high")
-    if low is None or high is None:
-        return ""
-    if as_share:
-        return f"{100 * low:.0f}–{100 * high:.0f}%"
-    return f"{number(low)} to {number(high)}"
-
-
 # ---------------------------------------------------------------- the table
 
 
@@ -106,7 +63,7 @@ def rows(results: Results) -> list[Row]:
         made.append(Row(name, what, tuple(marked)))
 
     add("Information update speed", "a changed fact, told rightly",
-        [_freshness(arms[a], about[a]) for a in names], *_best(results, "fresh"))  # fmt: skip
+        [_freshness(a, results) for a in names], *_best(results, "fresh"))  # fmt: skip
     add("Implementation cost", "a month, all in",
         [_cost(about[a]["cost"], results) for a in names],
         _least({a: about[a]["cost"]["month"] for a in names}))  # fmt: skip
@@ -121,7 +78,7 @@ def rows(results: Results) -> list[Row]:
              f"{percent(arms[a]['wrong']['value'])} wrong")
         for a in names], *_best(results, "hallucination"))  # fmt: skip
     add("Style", "in the company's voice", [
-        Cell(percent(arms[a]["style"]["value"]), span(arms[a]["style"])) for a in names
+        Cell(percent(arms[a]["style"]["value"]), _style(arms[a])) for a in names
     ], *_best(results, "style"))  # fmt: skip
     add("Speed", "whole answer, median", [
         Cell(seconds(arms[a]["total"]["value"]),
@@ -154,14 +111,32 @@ def _memory(about: Mapping[str, Any]) -> str:
     return f"; {about['memory_mb']:.0f} MiB" if about.get("memory_mb") else ""
 
 
-def _freshness(arm: Mapping[str, Any], about: Mapping[str, Any]) -> Cell:
+def _freshness(name: str, results: Results) -> Cell:
+    arm = results["arms"][name]
     told, took = arm["new_fact"], arm["seconds_to_new"]
     if not told["n"]:
         return Cell("–", "not measured")
+    if name in not_retrained(results):
+        return Cell(f"≥ {seconds(took['value'])}", "training again was not run")
     right = f"{round(told['value'] * told['n'])} of {told['n']} told"
     if took["value"] is None:
-        return Cell("never" if not about["documents"] else "–", right)
+        return Cell("never" if not results["about"][name]["documents"] else "–", right)
     return Cell(seconds(took["value"]), right)
+
+
+def not_retrained(results: Results) -> list[str]:
+    """Arms that would have to be trained again to tell a change, where that was not run."""
+    return [name for name, about in results["about"].items()
+            if about["adapters"] and not about["documents"]
+            and results["arms"][name]["new_fact"]["n"]
+            and f"retraining {name}" not in results["facts"]]  # fmt: skip
+
+
+def _style(arm: Mapping[str, Any]) -> str:
+    written = arm["raw_style"]["value"]
+    if written is None or written == arm["style"]["value"]:
+        return span(arm["style"])
+    return f"{span(arm['style'])}; as written {percent(written)}"
 
 
 def _attribution(arm: Mapping[str, Any]) -> Cell:
@@ -267,7 +242,7 @@ def figure(results: Results, arm: str, criterion: str) -> str:
     if criterion == "accuracy":
         return percent(m["decision"]["value"])
     if criterion == "freshness":
-        cell = _freshness(m, about)
+        cell = _freshness(arm, results)
         return f"{cell.text} ({cell.below})"
     if criterion == "cost":
         return money(about["cost"]["month"], results["costs"]["currency"]) + " a month"

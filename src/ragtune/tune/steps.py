@@ -18,8 +18,8 @@ class TuneSettings:
     `batch` counts examples; `pack_tokens` bounds the tokens computed at once (memory, not result).
     `eval_every` 0 means twice an epoch; `patience` is after how many evaluations without a better
     held-out loss training stops (0: never). `kl` weighs the divergence from the base on general
-    prompts (against forgetting). `minutes` bounds the run (0: no limit): the steps, and with them the schedule of the
-    learning rate, are cut to what fits. `threads` 0 is one a core.
+    prompts (against forgetting). `minutes` bounds the run (0: no limit): the steps, and with them
+    the schedule of the learning rate, are cut to what fits. `threads` 0 is one a core.
     """
 
     rank: int = 16
