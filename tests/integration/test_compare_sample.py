@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,3 +149,43 @@ def test_the_command(company: Workspace, tmp_path: Path) -> None:
         done = CliRunner().invoke(cli, [*args, *wrong])
         assert isinstance(done.exception, ConfigError)
         assert said in str(done.exception)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_scores(
+    company: Workspace, tmp_path: Path
+) -> None:
+    """kill -9 in the middle, three times; nothing is lost, and nothing is counted twice."""
+    questions, updates = some(tmp_path, 6, 2, 2)
+    shutil.copytree(company.root, tmp_path / "w")
+    command = [sys.executable, "-m", "ragtune.cli", "compare", str(questions), "--updates",
+               str(updates), "--arms", "quote,base", "--seeds", "1", "--set", "max_tokens=8",
+               "--voice", str(SAMPLE / "voice.json"), "--json",
+               "-w", str(tmp_path / "w")]  # fmt: skip
+
+    def run(out: str, lines: int | None, resume: bool) -> None:
+        """Runs to the end, or kills once the journal has so many lines more."""
+        journal = tmp_path / out / FILE
+        before = journal.read_bytes().count(b"\n") if journal.exists() else 0
+        whole = [*command, "--out", str(tmp_path / out), *(["--resume"] if resume else [])]
+        with subprocess.Popen(whole, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and lines is not None:
+                now = journal.read_bytes().count(b"\n") if journal.exists() else 0
+                if now >= before + lines:
+                    process.kill()
+                    break
+                time.sleep(0.005)
+            process.wait(120)
+        if lines is None:
+            assert process.returncode == 0
+
+    run("whole", None, False)
+    for number, lines in enumerate((3, 8, 5)):
+        run("killed", lines, number > 0)
+    run("killed", None, True)
+    whole, killed = (json.loads((tmp_path / out / "results.json").read_text("utf-8"))
+                     for out in ("whole", "killed"))  # fmt: skip
+    assert scores(killed) == scores(whole)
+    rows = [json.loads(line) for line in (tmp_path / "killed" / FILE).read_text().splitlines()]
+    asked = [(r["reply"]["arm"], r["reply"]["question"], r["reply"]["changed"])
+             for r in rows if "reply" in r]  # fmt: skip
+    assert len(asked) == len(set(asked))
