@@ -11,7 +11,8 @@ import click
 from ragtune.cli_compare import compare
 from ragtune.cli_demo import demo
 from ragtune.cli_examples import examples
-from ragtune.cli_models import export, models
+from ragtune.cli_export import export
+from ragtune.cli_models import models
 from ragtune.cli_route import route
 from ragtune.cli_tune import tune
 from ragtune.console import (

@@ -1,4 +1,4 @@
-"""The commands for tuned models: list, show, choose, remove, export."""
+"""The commands for tuned models: list, show, choose, remove."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragtune.console import common, out, progress
+from ragtune.console import common, out
 from ragtune.errors import ConfigError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
     from ragtune.models.adapters import Listed, Passport
-
-FORMATS = ("gguf", "safetensors", "peft", "ollama")
-TYPES = ("q8_0", "q4_0", "f16", "adapter")
 
 
 @click.group(invoke_without_command=True)
@@ -93,52 +90,6 @@ def rm(above: Any, name: str, force: bool, workspace: str | None, as_json: bool)
     workspace, as_json = _both(above, workspace, as_json)
     adapters.remove(_root(workspace), name, force)
     out(as_json, {"removed": name}, [f"Removed {name}"])
-
-
-@click.command()
-@click.argument("format", type=click.Choice(FORMATS))
-@click.argument("name")
-@click.argument("target", metavar="[OUT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--type",
-    "kind",
-    type=click.Choice(TYPES),
-    default="q8_0",
-    show_default=True,
-    help="Of a gguf or ollama export; 'adapter': unmerged, for llama-server.",
-)
-@common
-def export(
-    format: Any, name: str, target: Path | None, kind: Any, workspace: str | None, as_json: bool
-) -> None:  # fmt: skip
-    """Write a tuned model for others to serve; compared with what was trained."""
-    from ragtune import config, render
-    from ragtune.models import adapters, generate
-    from ragtune.tune import export as library
-
-    folder = config.find_workspace(Path(workspace or "."))
-    settings = config.load(folder)
-    if settings.generator != "embedded":
-        raise ConfigError('export needs the base\'s GGUF file: set generator = "embedded"')
-    one = adapters.find(folder / config.DATA_FOLDER, name)
-    target = target or Path(f"{name}-{kind}.gguf" if format == "gguf" else f"{name}-{format}")
-    with progress(as_json) as on_progress:
-        base = generate.base_file(settings, on_progress)
-        made = library.export(one, base, format, target, kind, on_progress, settings.threads)
-    lines = [f"{made.path}  {render.size(made.bytes)}"]
-    if made.parity:
-        lines.append(
-            f"compared with what was trained at {made.parity.positions} positions: "
-            f"{made.parity.agreement:.1%} of next tokens agree, drift {made.parity.drift:.3f}, "
-            f"divergence {made.parity.divergence:.4f} of {made.parity.effect:.3f} that tuning made"
-        )
-        if made.parity.divergence > max(0.2 * made.parity.effect, 0.02):
-            lines.append(
-                click.style(f"{made.type} loses part of what was trained: prefer q8_0", fg="yellow")
-            )
-    if format == "ollama":
-        lines.append(f"Next: cd {target} && ollama create {name} -f Modelfile")
-    out(as_json, made, lines)
 
 
 def passport_lines(passport: Passport, active: bool) -> list[str]:

@@ -18,7 +18,8 @@ LAYERS = [
     {"compare", "route", "export"},
     {
         "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
-        "cli_examples", "cli_models", "cli_compare", "cli_route", "server",
+        "cli_examples", "cli_models", "cli_compare", "cli_route", "cli_export",
+        "server",
     },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

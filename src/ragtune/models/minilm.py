@@ -180,22 +180,28 @@ def optimise(model: Path, target: Path) -> None:
 def write(source: Path, folder: Path, variant: str) -> Path:
     """Builds `variant` ("int8" or "fp32") into `folder`; the path of its model.onnx.
 
-    `source` is the folder with model.safetensors and tokenizer.json.
+    `source` is the folder with model.safetensors and tokenizer.json. The file is optimised for the
+    ONNX Runtime of this machine.
     """
     import tempfile
-
-    import onnx
 
     target = folder / "model.onnx"
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         plain = Path(temporary) / "plain.onnx"
-        model = build(source / "model.safetensors")
-        if variant == "int8":
-            tokenizer = runtime.tokenizer(source / "tokenizer.json")
-            tokenizer.enable_truncation(MAX_TOKENS)
-            ids = [tokenizer.encode(text).ids for text in quantize.TEXTS]
-            quantize.quantize(model, [{"input_ids": np.array([i], np.int64)} for i in ids], plain)
-        else:
-            onnx.save(model, plain)
+        write_plain(source, plain, variant)
         optimise(plain, target)
     return target
+
+
+def write_plain(source: Path, target: Path, variant: str) -> None:
+    """Builds `variant` as any ONNX Runtime loads it, on any processor: `target` is the file."""
+    import onnx
+
+    model = build(source / "model.safetensors")
+    if variant == "int8":
+        tokenizer = runtime.tokenizer(source / "tokenizer.json")
+        tokenizer.enable_truncation(MAX_TOKENS)
+        ids = [tokenizer.encode(text).ids for text in quantize.TEXTS]
+        quantize.quantize(model, [{"input_ids": np.array([i], np.int64)} for i in ids], target)
+    else:
+        onnx.save(model, target)

@@ -292,9 +292,28 @@ def built(delta: Path, on_progress: OnProgress | None = None) -> Path:
 
 
 def write(source: Path, delta: Path, folder: Path) -> Path:
-    """Builds the int8 model.onnx into `folder`; `source` holds MiniLM's files."""
+    """Builds the int8 model.onnx into `folder`; `source` holds MiniLM's files.
+
+    The file is optimised for the ONNX Runtime of this machine.
+    """
     import tempfile
 
+    from ragtune.models import minilm
+
+    target = folder / "model.onnx"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        plain = Path(temporary) / "plain.onnx"
+        write_plain(source, delta, plain)
+        minilm.optimise(plain, target)
+    return target
+
+
+def write_plain(source: Path, delta: Path, target: Path, variant: str = "int8") -> None:
+    """Builds `variant` ("int8" or "fp32") as any ONNX Runtime loads it: `target` is the file.
+
+    Its output is `tokens`; the heads of `delta` are not in it.
+    """
+    import onnx
     from safetensors.numpy import load_file
 
     from ragtune.models import minilm, quantize, runtime
@@ -302,12 +321,10 @@ def write(source: Path, delta: Path, folder: Path) -> Path:
     model = minilm.graph_of(
         apply(load_file(source / "model.safetensors"), load_delta(delta)), pairs=True
     )
+    if variant != "int8":
+        onnx.save(model, target)
+        return
     tokenizer = runtime.tokenizer(source / "tokenizer.json")
     texts = quantize.TEXTS
     pairs = [encode(tokenizer, q, t) for q in texts[:4] for t in texts[4:]]
-    target = folder / "model.onnx"
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        plain = Path(temporary) / "plain.onnx"
-        quantize.quantize(model, [feeds(pair) for pair in pairs], plain)
-        minilm.optimise(plain, target)
-    return target
+    quantize.quantize(model, [feeds(pair) for pair in pairs], target)

@@ -82,8 +82,10 @@ def write_gguf(base: Base, adapter: Lora, made: Path, kind: MergedType, name: st
         )
 
 
-def write_safetensors(base: Base, adapter: Lora, folder: Path) -> None:
-    """Writes the merged model to `folder` as transformers loads it: weights in f16, config.
+def write_safetensors(
+    base: Base, adapter: Lora, folder: Path, kind: Literal["F16", "F32"] = "F16"
+) -> None:
+    """Writes the merged model to `folder` as transformers loads it: weights and config.
 
     Tied embeddings stay tied: without `output.weight` in the base there is no `lm_head.weight`.
     The tokenizer is written by `write_tokenizer`.
@@ -94,8 +96,8 @@ def write_safetensors(base: Base, adapter: Lora, folder: Path) -> None:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
     for name, tensor in tensors.items():
-        size = 2 * math.prod(tensor.shape)
-        header[name] = {"dtype": "F16", "shape": tensor.shape, "data_offsets": [at, at + size]}
+        size = (2 if kind == "F16" else 4) * math.prod(tensor.shape)
+        header[name] = {"dtype": kind, "shape": tensor.shape, "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -103,10 +105,10 @@ def write_safetensors(base: Base, adapter: Lora, folder: Path) -> None:
         file.write(struct.pack("<Q", len(text)) + text)
         for name, tensor in tensors.items():
             rows = convert.unpermute(merged_matrix(base, adapter, tensor), tensor.name, base)
-            if np.abs(rows).max() > np.finfo(np.float16).max:
+            if kind == "F16" and np.abs(rows).max() > np.finfo(np.float16).max:
                 raise TuneError(f"{name} is too large for f16: the training diverged")
-            file.write(np.ascontiguousarray(rows, np.float16).data)
-    for file_name, values in _configs(base):
+            file.write(np.ascontiguousarray(rows, "<f2" if kind == "F16" else "<f4").data)
+    for file_name, values in _configs(base, "float16" if kind == "F16" else "float32"):
         (folder / file_name).write_text(json.dumps(values, indent=2) + "\n", "utf-8")
 
 
@@ -128,7 +130,7 @@ def _hugging_face(name: str) -> str:
     return found
 
 
-def _configs(base: Base) -> Iterator[tuple[str, dict[str, Any]]]:
+def _configs(base: Base, dtype: str) -> Iterator[tuple[str, dict[str, Any]]]:
     values = base.file.values
     if values.get(_SCALING + "type", "none") != "none":
         raise TuneError("the base scales its rotary embedding: export gguf instead of safetensors")
@@ -164,8 +166,8 @@ def _configs(base: Base) -> Iterator[tuple[str, dict[str, Any]]]:
             "attention_bias": False,
             "mlp_bias": False,
             "tie_word_embeddings": "output.weight" not in base.file.tensors,
-            "torch_dtype": "float16",
-            "dtype": "float16",
+            "torch_dtype": dtype,
+            "dtype": dtype,
             **special,
         },
     )
