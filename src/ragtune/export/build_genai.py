@@ -32,7 +32,8 @@ def _end_with_parent() -> None:
     """Ends this process when its standard input does, which happens when the parent has gone."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1 << 12):  # not sys.stdin: its lock would be held when this ends
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -18,7 +18,7 @@ from ragtune.errors import TuneError
 from ragtune.export import answers
 from ragtune.export.answers import Questions, Recorder, Same
 from ragtune.models import adapters, weights
-from ragtune.models.generate import EmbeddedGenerator
+from ragtune.models.generate import EmbeddedGenerator, load_generator
 from ragtune.models.llama import Teacher
 from ragtune.tune import base, chat, export, parity
 from ragtune.tune.parity import Parity, Reference
@@ -149,7 +149,8 @@ def record(
     name = model.name if model else None
     route = Route("asked", grounded, name)
     settings = replace(workspace.settings, answer="write")
-    recorder = Recorder(workspace.system.generator)
+    fewer = replace(settings, threads=parity.half(settings.threads))
+    recorder = Recorder(load_generator(fewer, None, workspace.system.adapters))
     system = replace(workspace.system, generator=recorder, adapter=name)
     said = answers.answers(
         questions.texts, system, settings, route, "ask the workspace", on_progress
@@ -233,14 +234,15 @@ class LlamaRuntime:
 
         version = getattr(xllamacpp, "__version__", "")
         self.name = f"llama.cpp (xllamacpp {version})".replace(" )", ")")
+        threads = parity.half(settings.threads)
         own = {}
         if adapter is not None:
             own["exported"] = Adapter("exported", str(adapter), "answers", weights.sha256(model))
         self._adapter = "exported" if own else None
         self._generator = EmbeddedGenerator(
-            model.stem, lambda: model, settings.context_tokens, settings.threads, own
+            model.stem, lambda: model, settings.context_tokens, threads, own
         )
-        self._teacher = Teacher(model, adapter, context, parity.half(settings.threads))
+        self._teacher = Teacher(model, adapter, context, threads)
 
     def stream(self, messages: Sequence[Message], generation: Generation) -> Iterator[Token]:
         """Writes with the exported file, whatever adapter the workspace names."""
