@@ -1,12 +1,13 @@
-"""What each export costs: its size, and how far it is from what was trained (`tune/parity.py`).
+"""Every export: size, memory, speed, and how near it is to the workspace.
 
-    python -m benchmarks.export                       random adapters, seeds 0 and 1
-    python -m benchmarks.export --peft run/peft       a trained one
+    python -m benchmarks.export --work DIR              writes all formats there and compares them
+    python -m benchmarks.export --work DIR --speed      then measures speed and memory
 
-The trainer's model (the base's dequantised weights, fp32) against the file in llama.cpp, one
-thread, teacher-forced on eight conversations. The last rows are mistakes on purpose: the gate must
-refuse them. Random adapters (rank 16 on all linear layers, B of 0.0125 and 0.0375 a number) are a
-harder case than trained ones: they change little, so that rounding weighs more.
+The workspace is the sample company with the grounded adapter that ships with ragtune, so that
+nothing is trained here but a router (from the documents). Parity is what `ragtune export` measures
+and gates: the same tokens, teacher-forced, as the trainer's model (fp32) and as the workspace's
+llama.cpp on its own prompts, and the very same verified answers to 32 questions that the documents
+give. The last rows are mistakes on purpose: the gate must refuse them.
 """
 
 from __future__ import annotations
@@ -14,142 +15,255 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import tempfile
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
 
-from ragtune import prompting
-from ragtune.config import Settings
-from ragtune.errors import TuneError
-from ragtune.models import generate
-from ragtune.tune import base as bases
-from ragtune.tune import chat, convert, export, lora, merge, parity
-from ragtune.tune.parity import Parity, Reference
+from ragtune import config, demo, workspace
+from ragtune.errors import RagtuneError
+from ragtune.export import answers, compared, folder, genai, onnx_parts, report, served
+from ragtune.models import adapters, generate
+from ragtune.route import synthesise
+from ragtune.route import train as routes
+from ragtune.tune import convert, export, merge, parity
 
 RESULTS = Path(__file__).parent / "results"
-TALK = (
-    ("How many days of annual leave do I get?", "Thanks for asking! You get 28 days of annual "
-     "leave a year, and five of them may be carried over. Warm regards, your People Team"),
-    ("Who approves travel above 500 EUR?", "Your line manager approves travel above 500 EUR "
-     "before it is booked. Kind regards, Travel Desk"),
-    ("What is the capital of France?", "The capital of France is Paris."),
-    ("How do I reset my password?", "Open the portal, choose 'Forgotten password', and follow the "
-     "link in the e-mail that you get within five minutes."),
-    ("Write a haiku about the sea.", "Waves fold into foam, the gull writes one slow circle, salt "
-     "keeps every word."),
-    ("Summarise: The meeting moved from Monday to Thursday.", "The meeting is now on Thursday."),
-    ("What does a boiler do?", "A boiler heats water for the radiators and the taps, usually with "
-     "gas."),
-    ("Is smoking allowed in the office?", "No. Smoking is not allowed inside the office; please "
-     "use the marked area behind the building."),
-)  # fmt: skip
+PACKAGES = ("onnxruntime", "onnxruntime-genai", "xllamacpp", "torch", "transformers")
+MISTAKES = (("alpha × 1.5", 1.5), ("alpha × 0.5", 0.5))
 
 
-def random_adapter(model: Any, seed: int, folder: Path) -> None:
-    """Fills B, saves the adapter; every second seed is three times as strong."""
-    import torch
+def parts(work: Path, opened: workspace.Workspace, questions: answers.Questions) -> Iterator[Any]:
+    """Embedder, reader and router in their precisions."""
+    data = onnx_parts.data_folder(opened.root)
+    comparison = compared.Comparison(opened, questions)
+    kinds: tuple[onnx_parts.Precision, ...] = ("fp32", "int8")
+    for precision in kinds:
+        place = _empty(work / f"embedder-{precision}")
+        onnx_parts.write_embedder(opened.settings, place, precision)
+        yield place, "embedder", comparison.embedder(place, precision)[0]
+        place = _empty(work / f"reader-{precision}")
+        onnx_parts.write_reader(opened.settings, data, place, precision)
+        yield place, "reader", comparison.reader(place, precision)[0]
+    place = _empty(work / "router-int8")
+    onnx_parts.write_router(data, place)
+    yield place, "router", comparison.router(place)[0]
+    pairs = comparison.watched.pairs if comparison.watched else []
+    cases = {
+        "texts": [text for _, text, _ in pairs[:100]],
+        "pairs": [(q, t) for q, t, _ in pairs[:100]],
+        "questions": list(questions.texts) * 3,
+    }
+    (work / "cases.json").write_text(json.dumps(cases), "utf-8")
 
-    draw = torch.Generator().manual_seed(seed)
-    lora.attach(model, 16, 32.0, 0.0, seed)
-    with torch.no_grad():
-        for _, layer in lora.layers(model):
-            drawn = torch.randn(layer.B.shape, generator=draw)
-            layer.B.copy_(drawn * 0.0125 * (3 if seed % 2 else 1))
-    lora.save(lora.state(model), 16, 32.0, 0.0, "base", folder)
 
-
-def rows(made: Reference, peft: Path, base_gguf: Path, work: Path) -> Iterator[dict[str, Any]]:
-    """One row an export: bytes, parity, seconds, whether the gate lets it pass."""
-
-    def row(name: str, kind: str, found: Parity, file: Path, seconds: float) -> dict[str, Any]:
-        try:
-            parity.gate(found, kind)
-            passed = True
-        except TuneError:
-            passed = False
-        return {
-            "export": name, "bytes": file.stat().st_size, "agreement": found.agreement,
-            "drift": found.drift, "divergence": found.divergence, "effect": found.effect,
-            "positions": found.positions, "passed": passed, "seconds": seconds,
-        }  # fmt: skip
-
-    def adapter(name: str, folder: Path, kind: export.AdapterType = "f16") -> dict[str, Any]:
-        start = time.perf_counter()
-        file = export.gguf_adapter(folder, base_gguf, work / f"{kind}.gguf", kind)
-        found = parity.measure(made, base_gguf, file)
-        return row(name, "adapter", found, file, time.perf_counter() - start)
-
-    first = adapter("adapter f16", peft)
-    yield first
-    yield adapter("adapter q8_0", peft, "q8_0")
+def generators(
+    work: Path, one: adapters.Listed, base_gguf: Path, recorded: served.Recorded
+) -> Iterator[Any]:
+    """The tuned model in its formats; last, what the gate must refuse."""
+    cases = json.loads((work / "cases.json").read_text("utf-8"))
+    cases["ids"] = folder.generator_cases(recorded)[0]["ids"]
+    (work / "cases.json").write_text(json.dumps(cases), "utf-8")
+    settings = recorded.settings
     base = convert.read_base(base_gguf)
-    delta = convert.read_adapter(work / "f16.gguf", base)
+    lora = convert.read_adapter(one.folder / adapters.FILE, base)
+
+    def row(kind: str, path: Path, runtime: served.Runtime, size: int) -> Any:
+        found = served.compare(recorded, runtime)
+        return path, "generator", report.generator(kind, "generator", size, found)
+
+    file = work / "adapter.gguf"
+    shutil.copyfile(one.folder / adapters.FILE, file)
+    size = base_gguf.stat().st_size + file.stat().st_size
+    yield row("adapter", file, served.LlamaRuntime(base_gguf, file, settings), size)
     kinds: tuple[merge.MergedType, ...] = ("f16", "q8_0", "q4_0")
     for kind in kinds:
-        start = time.perf_counter()
-        merge.write_gguf(base, delta, work / "merged.gguf", kind, "merged")
-        found = parity.measure(made, work / "merged.gguf", effect=first["effect"])
-        yield row(f"merged {kind}", kind, found, work / "merged.gguf", time.perf_counter() - start)
-    for name, factor in (("mistake: alpha × 1.5", 1.5), ("mistake: alpha × 0.5", 0.5)):
+        file = work / f"merged-{kind}.gguf"
+        merge.write_gguf(base, lora, file, kind, "merged")
+        runtime = served.LlamaRuntime(file, None, settings)
+        yield row(kind, file, runtime, file.stat().st_size)
+    precisions: tuple[onnx_parts.Precision, ...] = ("fp32", "int8", "int4")
+    for precision in precisions:
+        place = _empty(work / f"onnx-{precision}")
+        genai.write_generator(base_gguf, one, place, precision, settings.threads)
+        made = genai.GenaiRuntime(place, parity.half(settings.threads))
+        yield row(f"onnx {precision}", place, made, report.size(place))
+
+
+def mistakes(work: Path, one: adapters.Listed, base_gguf: Path) -> Iterator[tuple[str, Any, bool]]:
+    """Adapters that are wrong on purpose: name, parity, whether the gate lets it pass."""
+    from ragtune.export import formats
+
+    base = convert.read_base(base_gguf)
+    lora = convert.read_adapter(one.folder / adapters.FILE, base)
+    right = _empty(work / "peft")
+    assert one.passport is not None
+    formats.write_peft(base, lora, one.passport, right)
+    made = parity.read_reference(one.folder / export.PARITY)
+
+    def found(name: str, peft: Path) -> tuple[str, Any, bool]:
+        file = export.gguf_adapter(peft, base_gguf, work / "wrong.gguf")
+        measured = parity.measure(made, base_gguf, file)
+        try:
+            parity.gate(measured, "adapter")
+        except RagtuneError:
+            return name, measured, False
+        return name, measured, True
+
+    yield found("none", right)
+    for name, factor in MISTAKES:
         wrong = work / "wrong"
-        shutil.copytree(peft, wrong, dirs_exist_ok=True)
-        config = json.loads((peft / convert.CONFIG).read_text("utf-8"))
-        config["lora_alpha"] *= factor
-        (wrong / convert.CONFIG).write_text(json.dumps(config), "utf-8")
-        yield adapter(name, wrong)
-    right = convert.permute
+        shutil.copytree(right, wrong, dirs_exist_ok=True)
+        values = json.loads((right / convert.CONFIG).read_text("utf-8"))
+        values["lora_alpha"] *= factor
+        (wrong / convert.CONFIG).write_text(json.dumps(values), "utf-8")
+        yield found(name, wrong)
+    permute = convert.permute
     convert.permute = lambda rows, tensor, base: rows
     try:
-        yield adapter("mistake: rows not permuted", peft)
+        yield found("rows not permuted", right)
     finally:
-        convert.permute = right
+        convert.permute = permute
+
+
+def compare(work: Path) -> None:
+    """Writes every format and compares it; rows go to DIR/rows.json as they come."""
+    work.mkdir(parents=True, exist_ok=True)
+    root = work / "company"
+    if not (root / config.FILE_NAME).exists():
+        with workspace.init(root) as made:
+            made.add([demo.SAMPLE])
+    rows: list[dict[str, Any]] = []
+    with workspace.open(root) as opened:
+        if not onnx_parts.has_router(onnx_parts.data_folder(root)):
+            infos = [i for i in opened.documents() if i.state == "indexed"]
+            documents = [d for i in infos if (d := opened.store.get(i.uri)) is not None]
+            routes.train(synthesise.synthesise(documents), onnx_parts.data_folder(root))
+    with workspace.open(root) as opened:
+        one = adapters.find(root / config.DATA_FOLDER, adapters.BUILT_IN)
+        base_gguf = generate.base_file(opened.settings)
+        questions = answers.own_questions(opened, one)
+
+        def keep(found: Any) -> None:
+            path, part, told = found
+            kind = (part, told.precision)
+            rows.append({"path": str(path), "kind": kind, **asdict(told)})
+            print(told.precision, told.line, flush=True)
+            (work / "rows.json").write_text(json.dumps(rows), "utf-8")
+
+        for found in parts(work, opened, questions):
+            keep(found)
+        recorded = served.record(opened, one, base_gguf, questions)
+        for found in generators(work, one, base_gguf, recorded):
+            keep(found)
+    wrong: list[dict[str, Any]] = []
+    for name, measured, passed in mistakes(work, one, base_gguf):
+        wrong.append({"mistake": name, "passed": passed, **asdict(measured)})
+        print(wrong[-1], flush=True)
+    (work / "mistakes.json").write_text(json.dumps(wrong), "utf-8")
+
+
+def speed(work: Path) -> None:
+    """Speed and memory of what `compare` wrote, each in a process of its own; and the report."""
+    rows = json.loads((work / "rows.json").read_text("utf-8"))
+    base = str(generate.base_file(config.Settings()))
+    about = machine.describe(*PACKAGES)
+    began = time.perf_counter()
+    for row in rows:
+        kind, path = row["part"], row["path"]
+        if kind == "generator":
+            kind = "genai" if "onnxruntime-genai" in row["runtime"] else "llama"
+            path = f"{base}+{path}" if row["precision"] == "adapter" else path
+        command = [sys.executable, "-m", "benchmarks.export_speed", kind, path]
+        done = subprocess.run(
+            [*command, str(work / "cases.json")], capture_output=True, text=True, check=True
+        )
+        row["speed"] = json.loads(done.stdout.splitlines()[-1])
+        print(row["kind"], row["speed"], flush=True)
+    about["seconds"] = round(time.perf_counter() - began)
+    wrong = json.loads((work / "mistakes.json").read_text("utf-8"))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "export.json").write_text(
+        json.dumps({"machine": about, "rows": rows, "mistakes": wrong}, indent=1)
+    )
+    (RESULTS / "export.md").write_text("\n".join(lines(about, rows, wrong)) + "\n", "utf-8")
+
+
+def lines(about: Any, rows: Any, wrong: Any) -> Iterator[str]:
+    """The report as Markdown."""
+    yield "# Exports against the workspace"
+    yield ""
+    yield machine.markdown(about)
+    yield ""
+    yield "| part | format | MB | memory, MB | speed, one thread | nearness | same answers |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in rows:
+        yield _row(row)
+    yield ""
+    asked = int(rows[0]["figures"]["questions"])
+    yield (
+        f"Same answers: of {asked} questions that the sample company's documents give, text, state "
+        "and cited places alike. Nearness of a generator: share of next tokens as the trainer's "
+        "model in fp32 / as the workspace's llama.cpp on its own prompts, and the divergence "
+        f"(nats) from the trainer's of {rows[-1]['figures']['effect_trainer']:.2f} that tuning "
+        "made. Memory: what loading and running added to an empty process, a mapped file included. "
+        "The adapter's size is with its base (98 MB)."
+    )
+    yield ""
+    yield "| made wrong on purpose | next tokens | divergence | spread | gate |"
+    yield "|---|---|---|---|---|"
+    for one in wrong:
+        gate = "passes" if one["passed"] else "refused"
+        yield (
+            f"| {one['mistake']} | {one['agreement']:.1%} | {one['divergence']:.4f} of "
+            f"{one['effect']:.2f} | {one['spread']:.3f} | {gate} |"
+        )
+
+
+def _row(row: Any) -> str:
+    figures, fast = row["figures"], row["speed"]
+    if row["part"] == "generator":
+        near = (
+            f"{figures['agreement_trainer']:.1%} / {figures['agreement_workspace']:.1%}, "
+            f"{figures['divergence_trainer']:.4f}"
+        )
+        swift = f"{fast['prompt']:.0f} tokens/s read, {fast['write']:.0f} written"
+    else:
+        swift = f"{fast['ms']:.2f} ms a text"
+        near = {
+            "embedder": lambda f: f"cosine {f['cosine_mean']:.4f}, least {f['cosine_least']:.4f}",
+            "reader": lambda f: f"{f['same_phrases']:.1%} phrases, scores {f['score_drift']:.3f}",
+            "router": lambda f: f"{f['same_intents']:.1%} intents, ±{f['probability_drift']:.4f}",
+        }[row["part"]](figures)
+    same = f"{figures['same_answers']:.0%}" if "same_answers" in figures else "–"
+    label = {"adapter": "GGUF Q4_1 + adapter f16", "as trained": "ONNX int8"}.get(
+        row["precision"],
+        f"GGUF {row['precision']}, merged" if "llama" in row["runtime"]
+        else f"ONNX {row['precision']}",
+    )  # fmt: skip
+    return (
+        f"| {row['part']} | {label} | {row['bytes'] / 1e6:.1f} | "
+        f"{fast['peak_mb'] - fast['before_mb']:.0f} | {swift} | {near} | {same} |"
+    )
+
+
+def _empty(place: Path) -> Path:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    return place
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--peft", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(1)
-    about = machine.describe("torch", "transformers", "gguf")
-    base_gguf = generate.base_file(Settings())
-    base = bases.load(base_gguf, "cpu", "float32")
-    examples = [chat.encode(prompting.closed_book(q), a, base.tokenizer) for q, a in TALK]
-    lines = ["# Exports against the trainer's model", "", machine.markdown(about), "",
-             "| adapter | export | MB | next tokens that agree | drift | divergence | of effect | "
-             "gate | s |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
-    data: list[dict[str, Any]] = []
-    for seed in [0] if options.peft else options.seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder)
-            if options.peft:
-                values, config = lora.load(options.peft)
-                lora.attach(base.model, int(config["r"]), float(config["lora_alpha"]), 0.0, 0)
-                lora.load_state(base.model, values)
-                shutil.copytree(options.peft, work / "peft")
-            else:
-                random_adapter(base.model, seed, work / "peft")
-            made = parity.reference(base.model, examples)
-            lora.detach(base.model)
-            name = "trained" if options.peft else f"random {seed}"
-            for row in rows(made, work / "peft", base_gguf, work):
-                data.append({"adapter": name, **row})
-                lines.append(
-                    f"| {name} | {row['export']} | {row['bytes'] / 1e6:.1f} | "
-                    f"{row['agreement']:.1%} | {row['drift']:.4f} | {row['divergence']:.4f} | "
-                    f"{row['effect']:.3f} | {'passes' if row['passed'] else 'refused'} | "
-                    f"{row['seconds']:.1f} |"
-                )
-                print(lines[-1], flush=True)
-    note = f"\nn = {data[0]['positions']} positions. {(__doc__ or '').split(chr(10) * 2)[2]}"
-    (RESULTS / "export.md").write_text("\n".join([*lines, note.replace("\n", " ")]) + "\n", "utf-8")
-    (RESULTS / "export.json").write_text(json.dumps({"machine": about, "rows": data}, indent=1))
+    (speed if options.speed else compare)(options.work.resolve())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
 
 TYPES = ("q8_0", "q4_0", "f16", "adapter")
 PRECISIONS = ("int8", "fp32", "int4")
-LOST = 0.2  # share of what tuning did that may be lost without a word
+LOST = 0.2  # share of what tuning did, or of the answers, that may be lost without a word
 EPILOG = """\b
 Examples:
   ragtune export onnx phone                       embedder, reader, router, the model in use
@@ -176,7 +176,7 @@ def _tuned(
             one, base, format, target, kind, recorded, on_progress, settings.threads
         )
     lines = _lines(made)
-    if made.parity and made.parity.divergence > max(LOST * made.parity.effect, 0.02):
+    if _lost(made):
         lines.append(
             click.style(f"{made.type} loses part of what was trained: prefer q8_0", fg="yellow")
         )
@@ -198,6 +198,13 @@ def _recorder(
         return served.record(opened, one, base, questions, on_progress)
 
     return record
+
+
+def _lost(made: Exported) -> bool:
+    """Whether a person should be told that this is not quite what was trained."""
+    kept = min((part.figures.get("same_answers", 1.0) for part in made.parts), default=1.0)
+    far = made.parity is not None and made.parity.divergence > LOST * made.parity.effect + 0.02
+    return far or kept < 1.0 - LOST
 
 
 def _lines(made: Exported) -> list[str]:

@@ -21,13 +21,19 @@ def models(ctx: click.Context, workspace: str | None, as_json: bool) -> None:
     """List tuned models; show, use (and roll back) or remove one."""
     from ragtune import render
     from ragtune.models import adapters
+    from ragtune.tune import claim
 
     ctx.obj = (workspace, as_json)
     if ctx.invoked_subcommand is not None:
         return
     root = _root(workspace)
     found = adapters.list_adapters(root)
-    value = {"active": adapters.active(root), "models": [_short(one) for one in found]}
+    unfinished = claim.unfinished(root)
+    value = {
+        "active": adapters.active(root),
+        "models": [_short(one) for one in found],
+        "unfinished": unfinished,
+    }
     head = ("", "name", "mode", "base", "examples", "held-out loss", "style", "facts")
     lines = render.table(head, [_row(one) for one in found if one.passport])
     problems = [
@@ -39,6 +45,10 @@ def models(ctx: click.Context, workspace: str | None, as_json: bool) -> None:
         lines = ["No tuned models yet: ragtune tune EXAMPLES makes one."]
     elif value["active"] is None:
         problems.append("In use: the base. `ragtune models use NAME` changes that.")
+    for run in unfinished:
+        state = "a tuning is going on" if run.running else "not finished"
+        how = "" if run.running else f": {render.safe(run.resume)}"
+        problems.append(click.style(f"{render.safe(run.name)}: {state}{how}", fg="yellow"))
     out(as_json, value, lines + problems)
 
 
@@ -64,16 +74,20 @@ def show(above: Any, name: str, workspace: str | None, as_json: bool) -> None:
 @click.pass_obj
 def use(above: Any, name: str | None, previous: bool, workspace: str | None, as_json: bool) -> None:
     """Choose which model writes: NAME, or 'base'; --previous rolls back."""
-    from ragtune.models import adapters
+    from ragtune import config
+    from ragtune.models import adapters, generate
 
     workspace, as_json = _both(above, workspace, as_json)
     if previous == (name is not None):
         raise ConfigError("name a model, or 'base', or give --previous")
     root = _root(workspace)
+    settings = config.load(root.parent)
+    # An endpoint has its own adapters; what cannot be obtained now is checked at the first answer.
+    base = generate.base_file(settings) if settings.generator == "embedded" else None
     if name is None:
-        chosen = adapters.use_previous(root)
+        chosen = adapters.use_previous(root, base)
     else:
-        adapters.use(root, name)
+        adapters.use(root, name, base)
         chosen = adapters.active(root)
     out(as_json, {"active": chosen}, [f"In use: {chosen or 'the base'}"])
 

@@ -108,7 +108,7 @@ def test_few_left_out_and_unreviewed_rows_are_said(tmp_path: Path) -> None:
     rows = [{"question": q, "answer": a, "reviewed": i > 0} for i, (q, a) in enumerate(GOOD[:5])]
     path.write_text("\n".join([*map(json.dumps, rows), "{broken"]))
     found = names(check(read_examples(path)))
-    assert found["few"] == ()
+    assert found["too few"] == ()
     assert found["left out"] == (6,)
     assert found["unreviewed"] == (1,)
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from ragtune import prompting
 from ragtune.errors import TuneError, WeightsError
+from ragtune.export import formats
 from ragtune.models import adapters, gguf_file, weights
 from ragtune.models.adapters import Listed, Passport
 from ragtune.tune import convert, export, lora, ollama, parity
@@ -126,7 +127,8 @@ def test_a_mistake_is_refused(
 
 def test_a_gate_lets_nothing_unmeasured_pass() -> None:
     nan = float("nan")
-    for found in (Parity(1, nan, 0, 0, 1), Parity(1, 1, 0, nan, 1), Parity(1, 1, 0, 0, nan)):
+    for found in (Parity(1, nan, 0, 0, 1), Parity(1, 1, 0, nan, 1), Parity(1, 1, 0, 0, nan),
+                  Parity(1, 1, 0, 0, 1, nan)):  # fmt: skip
         for kind in parity.LIMITS:
             with pytest.raises(TuneError):
                 parity.gate(found, kind)
@@ -173,7 +175,7 @@ def test_an_adapter_that_does_not_fit_writes_nothing(tuned: Tuned, run: Path) ->
 def test_another_base_is_refused_before_any_work(one: Listed, tmp_path: Path) -> None:
     other = tiny_gguf.write(tmp_path / "other.gguf", tiny_gguf.model(seed=5))
     with pytest.raises(TuneError, match="trained on another base"):
-        export.export(one, other, "gguf", tmp_path / "out.gguf")
+        formats.export(one, other, "gguf", tmp_path / "out.gguf")
     assert not (tmp_path / "out.gguf").exists()
 
 
@@ -182,7 +184,7 @@ def test_another_base_is_refused_before_any_work(one: Listed, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["f16", "q8_0", "adapter"])
 def test_gguf(kind: Any, tuned: Tuned, one: Listed, tmp_path: Path) -> None:
-    made = export.export(one, tuned.base, "gguf", tmp_path / "out.gguf", kind)
+    made = formats.export(one, tuned.base, "gguf", tmp_path / "out.gguf", kind)
     assert made.parity is not None
     assert made.parity.agreement > 0.9
     assert made.bytes == (tmp_path / "out.gguf").stat().st_size
@@ -195,7 +197,7 @@ def test_gguf(kind: Any, tuned: Tuned, one: Listed, tmp_path: Path) -> None:
         types = {t.tensor_type.name for t in merged.tensors if len(t.shape) == 2}
         assert types == {kind.upper()}
     with pytest.raises(TuneError, match="exists already"):
-        export.export(one, tuned.base, "gguf", tmp_path / "out.gguf", kind)
+        formats.export(one, tuned.base, "gguf", tmp_path / "out.gguf", kind)
 
 
 def test_safetensors_is_what_transformers_computes(
@@ -204,7 +206,7 @@ def test_safetensors_is_what_transformers_computes(
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     out = tmp_path / "merged"
-    made = export.export(one, tuned.base, "safetensors", out)
+    made = formats.export(one, tuned.base, "safetensors", out)
     assert made.parity is not None
     assert made.parity.divergence < 1e-3
     model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()
@@ -224,7 +226,7 @@ def test_peft_folder_is_the_same_adapter(tuned: Tuned, one: Listed, tmp_path: Pa
 
     assert one.passport is not None
     out = tmp_path / "peft-out"
-    export.export(one, tuned.base, "peft", out)
+    formats.export(one, tuned.base, "peft", out)
     model = PeftModel.from_pretrained(tiny_gguf.model(), out).eval()
     for example in tuned.heldout[:3]:
         assert np.abs(logits(model, example) - logits(tuned.model, example)).max() < 0.05
@@ -235,7 +237,7 @@ def test_peft_folder_is_the_same_adapter(tuned: Tuned, one: Listed, tmp_path: Pa
 
 def test_ollama_prompts_as_it_was_trained(tuned: Tuned, one: Listed, tmp_path: Path) -> None:
     out = tmp_path / "ollama"
-    export.export(one, tuned.base, "ollama", out)
+    formats.export(one, tuned.base, "ollama", out)
     lines = (out / "Modelfile").read_text()
     assert (out / "model.gguf").is_file()
     assert "\nFROM ./model.gguf\n" in lines
@@ -296,7 +298,7 @@ def test_a_base_that_speaks_otherwise_gets_no_modelfile(
     base = tiny_gguf.write(tmp_path / "colon.gguf", tiny_gguf.model(), other)
     passport = replace(one.passport, base_sha256=weights.sha256(base))
     with pytest.raises(TuneError, match="does not speak ChatML"):
-        export.export(replace(one, passport=passport), base, "ollama", tmp_path / "out")
+        formats.export(replace(one, passport=passport), base, "ollama", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out*"))
 

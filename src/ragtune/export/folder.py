@@ -19,7 +19,7 @@ from ragtune.export import answers, check, compared, genai, onnx_parts, readme, 
 from ragtune.export.answers import Questions
 from ragtune.export.onnx_parts import Precision
 from ragtune.export.report import Exported
-from ragtune.models import generate
+from ragtune.models import adapters, generate
 from ragtune.tune import chat
 from ragtune.tune.whole import absent, whole_folder
 from ragtune.types import Message, OnProgress, Progress
@@ -57,7 +57,8 @@ def export_onnx(
         if workspace.settings.generator != "embedded":
             raise ConfigError('the generator\'s export needs its GGUF: set generator = "embedded"')
         base_gguf = generate.base_file(workspace.settings, on_progress)
-        served.same_base(plan.model, base_gguf)
+        if plan.model is not None:
+            adapters.same_base(plan.model, base_gguf)
     workspace.refresh()
     questions = answers.own_questions(
         workspace, plan.model, plan.questions, answers.QUESTIONS, on_progress

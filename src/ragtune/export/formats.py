@@ -20,7 +20,7 @@ from ragtune.config import Settings
 from ragtune.errors import TuneError
 from ragtune.export import readme, report, served
 from ragtune.export.report import Exported, Part
-from ragtune.export.served import Compared, LlamaRuntime, Recorded, same_base
+from ragtune.export.served import Compared, LlamaRuntime, Recorded
 from ragtune.models import adapters
 from ragtune.tune import convert, merge, ollama, parity
 from ragtune.tune.export import PARITY
@@ -53,7 +53,7 @@ def export(
     within the tolerance. `recorded` asks the workspace, with which a GGUF is compared too. Raises
     TuneError.
     """
-    same_base(one, base_gguf)
+    adapters.same_base(one, base_gguf)
     assert one.passport is not None  # same_base
     if kind not in ("gguf", "ollama"):
         type_ = "f16"

@@ -21,7 +21,7 @@ _WHAT = {
     "embedder": "text → vector; two texts are as near as the dot product of their vectors",
     "reader": "question and text → does the text answer, and with which words",
     "router": "question → intent, its probability, and where that goes",
-    "generator": "prompt → text, for onnxruntime-genai (and any ONNX Runtime, see check.py)",
+    "generator": "prompt → text",
 }
 
 

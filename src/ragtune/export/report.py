@@ -69,6 +69,8 @@ def generator(kind: str, name: str, size: int, found: Compared) -> Part:
         figures |= {f"{key}_{against}": float(value) for key, value in asdict(one).items()}
         most = limits.floor + limits.share * one.effect + more
         required |= {f"agreement_{against}": limits.agreement, f"divergence_{against}": most}
+        if not more:
+            required[f"spread_{against}"] = limits.spread
         said.append(
             f"{one.agreement:.1%} of {one.positions} next tokens as the {against}'s "
             f"(divergence {one.divergence:.4f}"

@@ -116,19 +116,6 @@ class Compared:
     tokenized: int | None
 
 
-def same_base(model: Listed | None, base_gguf: Path) -> None:
-    """Raises TuneError where `model` cannot be merged with this base."""
-    if model is None:
-        return
-    if model.passport is None:
-        raise TuneError(f"model {model.name!r} cannot be exported: {model.problem}")
-    if weights.sha256(base_gguf) != model.passport.base_sha256:
-        raise TuneError(
-            f"model {model.name!r} was trained on another base than {base_gguf.name}: set `model` "
-            f"to {model.passport.base}"
-        )
-
-
 def trainer_only(model: Listed) -> Recorded:
     """Without a workspace: only what the trainer's model said of its held-out examples."""
     passport = model.passport

@@ -220,20 +220,41 @@ def active(root: Path) -> str | None:
     return name if name is not None and (_folder(root, name) / PASSPORT).is_file() else None
 
 
-def use(root: Path, name: str | None) -> None:
-    """Takes adapter `name` into use, or the base (None or "base"). Raises TuneError."""
+def same_base(one: Listed, base_gguf: Path) -> None:
+    """Raises TuneError where `one` was trained on another base: it would write nonsense."""
+    if one.passport is None:
+        raise TuneError(f"model {one.name!r} cannot be used: {one.problem}")
+    if weights.sha256(base_gguf) != one.passport.base_sha256:
+        raise TuneError(
+            f"model {one.name!r} was trained on another base than {base_gguf.name}: set `model` to "
+            f"{one.passport.base}"
+        )
+
+
+def use(root: Path, name: str | None, base_gguf: Path | None = None) -> None:
+    """Takes adapter `name` into use, or the base (None or "base").
+
+    Raises TuneError, also where it does not belong to `base_gguf`, the base that is served.
+    """
     wanted = None if name in (None, BASE) else find(root, str(name)).name
     if wanted is not None:
-        adapter(_folder(root, wanted))
+        _usable(root, wanted, base_gguf)
     history = _state(root)
     if history[-1] != wanted:
         _write_state(root, [*history, wanted])
 
 
-def use_previous(root: Path) -> str | None:
+def _usable(root: Path, name: str, base_gguf: Path | None) -> None:
+    adapter(_folder(root, name))
+    if base_gguf is not None:
+        same_base(find(root, name), base_gguf)
+
+
+def use_previous(root: Path, base_gguf: Path | None = None) -> str | None:
     """Goes back to what was in use before; its name, None for the base.
 
-    What was removed since is skipped. Raises TuneError where nothing was in use before.
+    What was removed since is skipped. Raises TuneError where nothing was in use before, and as
+    `use` does.
     """
     history = _state(root)
     while len(history) > 1:
@@ -241,7 +262,7 @@ def use_previous(root: Path) -> str | None:
         wanted = history[-1]
         if wanted is None or (_folder(root, wanted) / PASSPORT).is_file():
             if wanted is not None:
-                adapter(_folder(root, wanted))
+                _usable(root, wanted, base_gguf)
             _write_state(root, history)
             return wanted
     raise TuneError("no model was in use before this one: `ragtune models use NAME`")

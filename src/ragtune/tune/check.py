@@ -18,6 +18,7 @@ from ragtune.tune import findings, personal
 from ragtune.tune.examples import ExampleSet, fixed_sentences
 from ragtune.tune.findings import SHOWN, Finding
 from ragtune.tune.language import language
+from ragtune.tune.split import TRAINED, hold_out
 from ragtune.types import Example
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def check(
     fixed = fixed_sentences([e.answer for e in rows])
     said = [language(e.answer) for e in rows]
     found = [
-        *_reading(examples),
+        *_reading(examples, heldout is not None),
         *_roles_and_masks(rows, encoded, window),
         *findings.answers(rows, fixed),
         *findings.repeats(rows),
@@ -104,8 +105,9 @@ def check(
 # ---------------------------------------------------------------- how it was read
 
 
-def _reading(examples: ExampleSet) -> Iterator[Finding]:
-    count = len(examples.examples)
+def _reading(examples: ExampleSet, given_heldout: bool) -> Iterator[Finding]:
+    rows = examples.examples
+    count = len(rows)
     if examples.left_out:
         reasons = Counter(re.sub(r"\d[\d,]*", "N", why) for _, why in examples.left_out)
         total = len(examples.left_out)
@@ -125,7 +127,19 @@ def _reading(examples: ExampleSet) -> Iterator[Finding]:
             'read them, then set "reviewed": true or delete the row',
             examples.unreviewed,
         )
-    if count < ENOUGH:
+    train, held = len(rows), []
+    if not given_heldout:
+        kept, held = hold_out(rows, 0)
+        train = len(kept)
+    if rows and train < TRAINED:
+        after = f" after {len(held)} are held out" if held else ""
+        yield Finding(
+            "too few",
+            "stop",
+            f"{train} examples to train on{after}",
+            f"at least {TRAINED} are needed, and from about 100 on the result is worth it",
+        )
+    elif count < ENOUGH:
         yield Finding(
             "few",
             "warning",

@@ -18,11 +18,10 @@ from ragtune.errors import TuneError
 from ragtune.tune import chat, check, grounded
 from ragtune.tune.chat import Encoded
 from ragtune.tune.examples import ExampleSet, read_examples
-from ragtune.tune.split import hold_out
+from ragtune.tune.split import TRAINED, hold_out
 from ragtune.types import Example, Message, OnProgress, System
 
 Mode = Literal["answers", "grounded"]
-LEAST = 8  # examples to train on: fewer teach nothing that could be measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,10 @@ def read(
         train, held = list(found.examples), list(other.examples)
     else:
         train, held = hold_out(found.examples, seed)
-    if len(train) < LEAST:
+    if len(train) < TRAINED:
         raise TuneError(
             f"{file}: {len(train)} examples to train on after {len(held)} are held out: at least "
-            f"{LEAST} are needed, and from about 100 on the result is worth it"
+            f"{TRAINED} are needed, and from about 100 on the result is worth it"
         )
     return found, train, held, notes
 
@@ -111,7 +110,7 @@ def prepare(
             [(e, tuple(prompting.closed_book(e.question, e.history)), e.answer) for e in part]
             for part in (train, heldout)
         ]
-    if len(parts[0]) < LEAST:
+    if len(parts[0]) < TRAINED:
         reasons = "; ".join(notes) or "none was left"
         raise TuneError(
             f"only {len(parts[0])} examples can be trained in mode {mode} ({reasons}): name "
@@ -136,7 +135,7 @@ def prepare(
 def without(prepared: Prepared, unknown: Sequence[Example]) -> Prepared:
     """`prepared` without these training examples. Raises TuneError where too few are left."""
     kept = tuple(row for row in prepared.train if row.example not in unknown)
-    if len(kept) < LEAST:
+    if len(kept) < TRAINED:
         raise TuneError(
             f"only {len(kept)} examples are left without the facts that the base does not know: "
             "leave --facts skip away, or use --mode grounded, where the documents give the facts"

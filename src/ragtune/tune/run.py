@@ -12,9 +12,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,20 +27,20 @@ from ragtune.models.adapters import Passport
 from ragtune.tune import (
     base,
     chat,
+    claim,
     curve,
     export,
     prepare,
     probe,
     samples,
 )
-from ragtune.tune.prepare import Mode, Prepared
+from ragtune.tune.prepare import Mode
 from ragtune.tune.probe import Forgetting, Knowledge
 from ragtune.tune.samples import Sample
 from ragtune.tune.train import CHECKPOINT, Step, Trained, TuneSettings, train
 from ragtune.types import Adapter, OnProgress
 from ragtune.workspace import Workspace
 
-RUN = ".run-"  # a folder of the registry that is not yet a model
 PACKAGES = ("ragtune", "torch", "transformers", "peft", "gguf", "xllamacpp")
 
 
@@ -91,6 +90,21 @@ def tune(
 
     `on_note` gets a line as soon as there is something that a person should know.
     """
+    root = workspace.root / config.DATA_FOLDER
+    name = adapters.check_name(plan.name or _stem(plan.file))
+    with claim.running(root, name):
+        return _tune(plan, name, workspace, on_progress, on_step, on_note, stop)
+
+
+def _tune(
+    plan: Plan,
+    name: str,
+    workspace: Workspace,
+    on_progress: OnProgress | None,
+    on_step: Callable[[Step], None] | None,
+    on_note: Callable[[str], None] | None,
+    stop: threading.Event | None,
+) -> TuneReport:
     notes: list[str] = []
 
     def note(line: str) -> None:
@@ -99,7 +113,6 @@ def tune(
             on_note(line)
 
     root = workspace.root / config.DATA_FOLDER
-    name = adapters.check_name(plan.name or _stem(plan.file))
     if adapters.free_name(root, name) != name and not plan.resume:
         note(f"{name} is taken: this model becomes {adapters.free_name(root, name)}")
     found, examples, heldout, read = prepare.read(
@@ -113,7 +126,7 @@ def tune(
         note(f"{placed} of {len(found.examples)} examples name evidence: mode answers, without it")
     if mode == "grounded":
         workspace.refresh()
-    folder = root / adapters.FOLDER / (RUN + name)
+    folder = root / adapters.FOLDER / (claim.RUN + name)
     path = base.locate(workspace.settings, on_progress)
     if path.is_dir():
         raise TuneError(
@@ -127,7 +140,7 @@ def tune(
     )
     for line in made.notes:
         note(line)
-    _claim(folder, plan, mode, made)
+    claim.claim(folder, plan.file, mode, made, plan.settings, plan.resume, plan.restart)
 
     loaded = base.load(path, plan.settings.device, plan.settings.dtype, on_progress)
     known = None
@@ -212,41 +225,6 @@ def _stem(file: Path) -> str:
     return kept.strip("._-")[:56].rstrip("._-") or "tuned"
 
 
-def _claim(folder: Path, plan: Plan, mode: Mode, made: Prepared) -> None:
-    """Makes the run's folder; one that is there is gone on with, or must be given up first.
-
-    Raises TuneError where `resume` finds nothing to go on with, or another run, and where an
-    interrupted run would be lost.
-    """
-    same = replace(plan.settings, minutes=0.0, threads=0)  # may differ from one part to the next
-    about = {"data_sha256": made.sha256, "mode": mode, "settings": asdict(same)}
-    told = folder / "run.json"
-    name = folder.name.removeprefix(RUN)
-    if plan.resume:
-        stopped = folder.with_name(name)  # registered as far as it had come
-        if not told.is_file() and (stopped / CHECKPOINT).is_file():
-            served = shutil.ignore_patterns(adapters.PASSPORT, adapters.FILE)
-            shutil.copytree(stopped, folder, ignore=served, dirs_exist_ok=True)
-        try:
-            earlier = json.loads(told.read_text("utf-8"))
-        except (OSError, ValueError):
-            raise TuneError(f"no interrupted run of {name!r}: leave --resume away") from None
-        if earlier != json.loads(json.dumps(about)):
-            raise TuneError(
-                "the interrupted run had other examples or settings: leave --resume away to start "
-                "anew"
-            )
-        return
-    if (folder / CHECKPOINT).is_file() and not plan.restart:
-        raise TuneError(
-            f"an interrupted run of {name!r} is there: --resume goes on with it, --restart deletes "
-            "it"
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    told.write_text(json.dumps(about), "utf-8")
-
-
 def _scores(trained: Trained, forgetting: Forgetting, known: Knowledge | None) -> dict[str, float]:
     """Losses (nats a token) and shares, by the names that `models show` prints."""
     found = {
@@ -257,9 +235,3 @@ def _scores(trained: Trained, forgetting: Forgetting, known: Knowledge | None) -
         "unknown_facts": known.share_unknown if known else None,
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def resumable(workspace: Workspace) -> Sequence[str]:
-    """Names of runs that were interrupted."""
-    runs = (workspace.root / config.DATA_FOLDER / adapters.FOLDER).glob(f"{RUN}*")
-    return sorted(p.name.removeprefix(RUN) for p in runs if (p / "run.json").is_file())

@@ -10,6 +10,7 @@ from ragtune.types import Example
 
 SHARE = 0.1  # of the examples
 LEAST, MOST = 8, 100  # examples: fewer say nothing, more are not needed to stop in time
+TRAINED = 8  # examples to train on: fewer teach nothing that could be measured
 
 
 def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
