@@ -75,15 +75,15 @@ def show(above: Any, name: str, workspace: str | None, as_json: bool) -> None:
 def use(above: Any, name: str | None, previous: bool, workspace: str | None, as_json: bool) -> None:
     """Choose which model writes: NAME, or 'base'; --previous rolls back."""
     from ragtune import config
-    from ragtune.models import adapters, generate
+    from ragtune.models import adapters, generate, weights
 
     workspace, as_json = _both(above, workspace, as_json)
     if previous == (name is not None):
         raise ConfigError("name a model, or 'base', or give --previous")
     root = _root(workspace)
     settings = config.load(root.parent)
-    # An endpoint has its own adapters; what cannot be obtained now is checked at the first answer.
-    base = generate.base_file(settings) if settings.generator == "embedded" else None
+    here = settings.generator == "embedded" and weights.present(settings.model)
+    base = generate.base_file(settings) if here else None
     if name is None:
         chosen = adapters.use_previous(root, base)
     else:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtune import demo
-from ragtune.tune import near, personal, preview
+from ragtune.errors import TuneError
+from ragtune.tune import near, personal, prepare, preview
 from ragtune.tune.check import CheckReport, check
 from ragtune.tune.examples import ExampleSet, read_examples
 from ragtune.tune.language import language
@@ -246,3 +247,17 @@ def test_what_is_shown_is_safe_and_whole() -> None:
         picked = preview.chosen(many, count)
         assert len(picked) == min(count, 50)
         assert picked == sorted(set(picked))
+
+
+def test_too_few_to_train_on_is_said_before_training_says_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [{"question": f"{q} {n}?", "answer": f"{a} {n}"} for n in range(2) for q, a in GOOD[:5]]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    report = check(read_examples(path))
+    assert "too few" in names(report)
+    assert not report.ok
+    with pytest.raises(TuneError, match="examples to train on"):
+        prepare.read(path, None, None, 0)
+    more = tmp_path / "held.jsonl"
+    more.write_text(json.dumps({"question": "Something else entirely?", "answer": "Yes, it is."}))
+    assert "too few" not in names(check(read_examples(path), read_examples(more)))

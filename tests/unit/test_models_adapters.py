@@ -220,7 +220,19 @@ def run(root: Path, *words: str) -> str:
     return done.output
 
 
-def test_commands_list_show_choose_and_roll_back(root: Path) -> None:
+def test_a_model_of_another_base_is_not_taken_into_use(root: Path, tmp_path: Path) -> None:
+    base = tmp_path / "other.gguf"
+    base.write_bytes(b"another base")
+    (root.parent / "ragtune.toml").write_text(f'[generator]\nmodel = "{base}"\n')
+    with pytest.raises(RagtuneError, match="trained on another base than other"):
+        run(root, "models", "use", "crew")
+    assert adapters.active(root) is None
+
+
+def test_commands_list_show_choose_and_roll_back(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGTUNE_HOME", str(tmp_path / "home"))  # no base here to compare with
     listed = run(root, "models")
     assert [line.split()[0] for line in listed.splitlines()[1:4]] == ["crew", "legal", "shop"]
     assert "1.250" in listed

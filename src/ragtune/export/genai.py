@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,6 +168,8 @@ class GenaiRuntime:
             config.overlay(json.dumps(overlay))
             self._model = genai.Model(config)
             self._tokenizer = genai.Tokenizer(self._model)
+            values = json.loads((folder / CONFIG).read_text("utf-8"))
+            self._context = int(values["model"]["context_length"])
         except Exception as error:  # the library raises RuntimeError and its own
             said = " ".join(str(error).split())[:200]
             raise GenerationError(f"{folder} does not load in {self.name}: {said}") from None
@@ -183,8 +186,9 @@ class GenaiRuntime:
     def stream(self, messages: Sequence[Message], generation: Generation) -> Iterator[Token]:
         """Writes greedily."""
         ids = self.prompt(messages)
-        generator = self._start(len(ids) + generation.max_tokens)
-        generator.append_tokens(ids)
+        with self._explained():
+            generator = self._start(len(ids) + generation.max_tokens)
+            generator.append_tokens(ids)
         pieces = self._tokenizer.create_stream()
         for _ in range(generation.max_tokens):
             generator.generate_next_token()
@@ -202,21 +206,28 @@ class GenaiRuntime:
 
         wanted = tuple(ids)
         if not self._seen or wanted[: len(self._seen)] != self._seen or wanted == self._seen:
-            self._generator, self._seen = self._start(len(wanted) + 512), ()
-        self._generator.append_tokens(list(wanted[len(self._seen) :]))
+            with self._explained():
+                self._generator, self._seen = self._start(len(wanted) + 512), ()
+        with self._explained():
+            self._generator.append_tokens(list(wanted[len(self._seen) :]))
         self._seen = wanted
-        logits = np.asarray(self._generator.get_logits()).reshape(-1)
-        shifted = logits[-self._vocabulary(logits) :].astype(np.float64)
+        logits = np.asarray(self._generator.get_logits())  # of the position after the last token
+        shifted = logits.reshape(-1).astype(np.float64)
         shifted -= shifted.max()
         shifted -= np.log(np.exp(shifted).sum())
         best = np.argpartition(-shifted, count)[:count]
         return {int(token): float(shifted[token]) for token in best}
 
-    @staticmethod
-    def _vocabulary(logits: Any) -> int:
-        return len(logits)  # one position is given: that after the last token
-
     def _start(self, length: int) -> Any:
         options = self._genai.GeneratorParams(self._model)
-        options.set_search_options(do_sample=False, max_length=length)
+        options.set_search_options(do_sample=False, max_length=min(length, self._context))
         return self._genai.Generator(self._model, options)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Whatever the library raises, as for a prompt that is too long, becomes one line."""
+        try:
+            yield
+        except RuntimeError as error:
+            said = " ".join(str(error).split())[:200]
+            raise GenerationError(f"{self.name}: {said}") from None

@@ -94,6 +94,13 @@ def locate(setting: str, on_progress: OnProgress | None = None) -> Path:
     )
 
 
+def present(setting: str) -> bool:
+    """Whether what a model setting means is on this machine: `locate` would obtain nothing."""
+    if setting in CATALOGUE:
+        return checked(folder(setting), CATALOGUE[setting])
+    return Path(setting).expanduser().exists()
+
+
 def folder(name: str) -> Path:
     """The cache folder of a catalogue weight, whether or not it is there."""
     return config.home() / "weights" / name
