@@ -255,7 +255,8 @@ def test_the_generator_runs_elsewhere_and_is_what_was_trained(
         ).input_ids
     )
     said = "".join(t.text for t in runtime.stream(messages, Generation(12)))
-    assert told.text(told.write(ids, 12)).strip() == said.strip()
+    # half characters: genai's stream drops them
+    assert told.text(told.write(ids, 12)).replace("\ufffd", "").strip() == said.strip()
     assert told.about["max_length"] == 512
     # another model in its place is refused
     other = tiny_gguf.write(tmp_path / "other.gguf", tiny_gguf.model(seed=5))

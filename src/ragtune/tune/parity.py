@@ -86,8 +86,8 @@ TIE = 0.05  # nats: rounding alone decides between such tokens
 # 8 bits, 0.004 with weights in q8_0 besides, below 0.0001 in f16; the floors are two to three times
 # that. A mistake grows with what was trained: rows in the wrong order leave 25-30% of the effect, a
 # scale wrong by a fifth 8%; the right adapter 2% and less. That is so for adapters that changed
-# much. Of one whose answers are nearly certain, as the shipped one, these mistakes leave hardly more
-# divergence than rounding does; they show in the spread: 0.19 (f16: 0.10), but 0.46 with rows in
+# much. Of one whose answers are nearly certain, as the shipped one, these mistakes leave hardly
+# more divergence than rounding does; they show in the spread: 0.19 (f16: 0.10), but 0.46 with rows in
 # the wrong order and 0.53 with a scale wrong by a fifth. q4_0 and int4 round to 16 levels and lose
 # small changes (1.7 and 1.3): their limits only catch gross mistakes, `ragtune export` prints what
 # they cost. Figures: benchmarks/results/export.md.
