@@ -384,3 +384,24 @@ def test_check_py_needs_nothing_of_ragtune() -> None:
     code = Path(check.__file__).read_text()
     named = set(re.findall(r"^\s*(?:import|from) ([a-z_]+)", code, re.M))
     assert named <= {*sys.stdlib_module_names, "numpy", "onnxruntime", "tokenizers"}
+
+
+def test_the_page_states_the_limits_that_the_code_has() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "on-device.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| ([\w, ]+) \| (\d+)% \| ([\d.]+) \+ 5%[^|]* \| ([\d.]+) \| (\d+%|not asked) \|$",
+        page,
+        re.M,
+    )
+    stated = {
+        name.replace("gguf, ollama ", "").replace("gguf ", ""): values for name, *values in rows
+    }
+    assert set(stated) == set(parity.LIMITS)
+    for kind, (agreement, floor, spread, same) in stated.items():
+        limits = parity.LIMITS[kind]
+        assert (limits.agreement, limits.floor, limits.spread, limits.share) == (
+            int(agreement) / 100, float(floor), float(spread), 0.05,
+        ), kind  # fmt: skip
+        assert (served.SAME[kind] if kind in served.SAME else "not asked") == (
+            int(same[:-1]) / 100 if kind in served.SAME else same
+        )

@@ -87,10 +87,10 @@ TIE = 0.05  # nats: rounding alone decides between such tokens
 # that. A mistake grows with what was trained: rows in the wrong order leave 25-30% of the effect, a
 # scale wrong by a fifth 8%; the right adapter 2% and less. That is so for adapters that changed
 # much. Of one whose answers are nearly certain, as the shipped one, these mistakes leave hardly
-# more divergence than rounding does; they show in the spread: 0.19 (f16: 0.10), but 0.46 with rows in
-# the wrong order and 0.53 with a scale wrong by a fifth. q4_0 and int4 round to 16 levels and lose
-# small changes (1.7 and 1.3): their limits only catch gross mistakes, `ragtune export` prints what
-# they cost. Figures: benchmarks/results/export.md.
+# more divergence than rounding does. They show in the spread: 0.19 (f16: 0.10), but 0.46 with rows
+# in the wrong order and 0.53 with a scale wrong by a fifth. q4_0 and int4 round to 16 levels and
+# lose small changes (1.7 and 1.3): their limits only catch gross mistakes, `ragtune export` prints
+# what they cost. Figures: benchmarks/results/export.md.
 LIMITS = {
     "adapter": Limits(0.90, 0.008, 0.35),
     "f16": Limits(0.95, 0.002, 0.25),
