@@ -402,6 +402,5 @@ def test_the_page_states_the_limits_that_the_code_has() -> None:
         assert (limits.agreement, limits.floor, limits.spread, limits.share) == (
             int(agreement) / 100, float(floor), float(spread), 0.05,
         ), kind  # fmt: skip
-        assert (served.SAME[kind] if kind in served.SAME else "not asked") == (
-            int(same[:-1]) / 100 if kind in served.SAME else same
-        )
+        wanted = f"{served.SAME[kind]:.0%}" if kind in served.SAME else "not asked"
+        assert same == wanted, kind

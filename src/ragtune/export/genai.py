@@ -3,8 +3,9 @@
     base GGUF + adapter ─▶ merged safetensors, fp32 ─▶ onnxruntime_genai.models.builder ─▶ folder
 
 int8 is the default (8-bit weights in blocks of 32), fp32 the exact build. int4 is k-quant with the
-vocabulary's matrix and the sensitive layers in int8: three times as near as the builder's plain
-int4 for a third more bytes (benchmarks/results/export.md). The builder runs in a process of its
+vocabulary's matrix and the sensitive layers in int8: a divergence of 0.045 from the trainer and
+113 MB where the builder's plain int4 had 0.149 and 86 MB (the shipped adapter, 75 tokens). The
+builder runs in a process of its
 own, which ends with this one and in which the result must load: an option set that writes a
 file which brings the runtime down is an error message here.
 """
