@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ def main(kind: str, path: str, cases: str) -> None:
         part: Any = check.PARTS[kind](Path(path), 1)
         runs: list[Callable[[], object]]
         if isinstance(part, check.Embedder):
-            runs = [lambda t=t: part.embed(t) for t in given["texts"]]
+            runs = [partial(part.embed, text) for text in given["texts"]]
         elif isinstance(part, check.Reader):
-            runs = [lambda q=q, t=t: part.read(q, t) for q, t in given["pairs"]]
+            runs = [partial(part.read, question, text) for question, text in given["pairs"]]
         else:
-            runs = [lambda q=q: part.route(q) for q in given["questions"]]
+            runs = [partial(part.route, question) for question in given["questions"]]
         for run in runs[:5]:
             run()
         times = []

@@ -155,7 +155,8 @@ class Generator(Part):
             for part in ("key", "value")
         }
         names = [name.replace("past_key_values", "present") for name in kept]
-        now, written = list(ids), []
+        now: list[int] = list(ids)
+        written: list[int] = []
         length = len(now)
         while len(written) < most:
             feeds = {
@@ -212,7 +213,7 @@ def same(part: Part, found: Any, expected: Any) -> bool:
     if isinstance(part, Embedder):
         return float(np.dot(found, expected)) >= 0.995
     if isinstance(part, Reader):
-        return abs(found[0] - expected[0]) < 0.25 and found[1:] == expected[1:]
+        return bool(abs(found[0] - expected[0]) < 0.25 and found[1:] == expected[1:])
     if isinstance(part, Router):
         chances = np.abs(np.array(found["probabilities"]) - np.array(expected["probabilities"]))
         return found["intent"] == expected["intent"] and float(chances.max()) < 0.02

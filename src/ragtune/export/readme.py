@@ -173,7 +173,7 @@ def measured(reports: Sequence[Part], questions: Questions | None) -> str:
 
 
 def _kotlin() -> str:
-    return "```kotlin\n" + _text("wordpiece.kt") + "\n```\n\n" + _text("kotlin.md")
+    return f"WordPiece.kt:\n\n```kotlin\n{_text('wordpiece.kt')}\n```\n\n{_text('kotlin.md')}"
 
 
 def _text(name: str) -> str:
