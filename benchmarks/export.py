@@ -200,7 +200,7 @@ def lines(about: Any, rows: Any, wrong: Any) -> Iterator[str]:
     yield ""
     yield machine.markdown(about)
     yield ""
-    yield "| part | format | MB | memory, MB | speed, one thread | nearness | same answers |"
+    yield "| part | format | MB | memory, MB | speed, CPU time | nearness | same answers |"
     yield "|---|---|---|---|---|---|---|"
     for row in rows:
         yield _row(row)
@@ -211,8 +211,8 @@ def lines(about: Any, rows: Any, wrong: Any) -> Iterator[str]:
         "and cited places alike. Nearness of a generator: share of next tokens as the trainer's "
         "model in fp32 / as the workspace's llama.cpp on its own prompts, and the divergence "
         f"(nats) from the trainer's of {rows[-1]['figures']['effect_trainer']:.2f} that tuning "
-        "made. Memory: what loading and running added to an empty process, a mapped file included. "
-        "The adapter's size is with its base (98 MB)."
+        "made. Speed: one thread, texts of one or two sentences, a prompt of about 100 tokens. "
+        "Memory: what loading and running added to an empty process, a mapped file included. The adapter's size is with its base (98 MB)."
     )
     yield ""
     yield "| made wrong on purpose | next tokens | divergence | spread | gate |"

@@ -169,6 +169,14 @@ def answer(text: str, start: int = 0) -> Answer:
     return Answer(text, (cited,), (), "cited", Route(), {}, "m")
 
 
+def test_few_questions_refuse_only_what_is_clear() -> None:
+    assert answers.enough(6, 8, 0.85)
+    assert not answers.enough(5, 8, 0.85)
+    assert not answers.enough(23, 32, 0.85)
+    assert answers.enough(27, 32, 0.85)
+    assert not answers.enough(99, 100, 1.0)
+
+
 def test_answers_are_the_same_only_with_their_places() -> None:
     ours = [answer("a"), answer("b"), answer("c")]
     theirs = [answer("a"), answer("b", start=5), answer("d")]
@@ -189,7 +197,7 @@ def test_nothing_below_its_limits_passes(
         "r", Parity(10, agreement, 0.0, divergence, 1.0), None, answers.Same(20, right), 3, 3
     )
     near = agreement >= limits.agreement and divergence <= limits.floor + limits.share
-    good = near and right / 20 >= served.SAME[kind]
+    good = near and answers.enough(right, 20, served.SAME[kind])
     if good:
         served.gate(found, kind)
     else:

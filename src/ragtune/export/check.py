@@ -34,6 +34,8 @@ class Part:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        for key, value in self.about.get("session", {}).items():
+            options.add_session_config_entry(key, value)
         self.session = onnxruntime.InferenceSession(
             str(folder / self.about["file"]), options, providers=["CPUExecutionProvider"]
         )

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["int8", "fp32", "int4"]
 ABOUT = "model.json"
+# As the workspace's own sessions (models/runtime.py): int8 products keep their fusions, and give the
+# workspace's very numbers.
+SESSION = {"optimization.disable_specified_optimizers": "SkipLayerNormFusion"}
 
 
 def small(precision: Precision) -> Literal["int8", "fp32"]:
@@ -215,6 +218,8 @@ def data_folder(root: Path) -> Path:
 def about(folder: Path, values: dict[str, Any], file: str = "model.onnx") -> None:
     """Writes model.json: `values`, and the inputs and outputs of the graph."""
     inputs, outputs = _values(folder / file)
+    if values["part"] != "generator":
+        values = {**values, "session": SESSION}
     whole = {**values, "file": file, "inputs": inputs, "outputs": outputs}
     text = json.dumps(whole, indent=1, ensure_ascii=False)
     (folder / ABOUT).write_text(text + "\n", "utf-8")

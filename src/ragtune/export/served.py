@@ -201,10 +201,11 @@ def gate(found: Compared, kind: str) -> None:
             f"{found.prompts} prompts than were trained: it was not kept; report this base's "
             "tokenizer"
         )
-    if found.same is not None and found.same.share < SAME[kind]:
+    same = found.same
+    if same is not None and not answers.enough(same.same, same.asked, SAME[kind]):
         raise TuneError(
-            f"the exported {kind} gives the workspace's answer to {found.same.same} of "
-            f"{found.same.asked} of its questions (at least {SAME[kind]:.0%}): it was not kept"
+            f"the exported {kind} gives the workspace's answer to {same.same} of "
+            f"{same.asked} of its questions (at least {SAME[kind]:.0%}): it was not kept"
         )
 
 
