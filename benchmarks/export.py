@@ -212,7 +212,8 @@ def lines(about: Any, rows: Any, wrong: Any) -> Iterator[str]:
         "model in fp32 / as the workspace's llama.cpp on its own prompts, and the divergence "
         f"(nats) from the trainer's of {rows[-1]['figures']['effect_trainer']:.2f} that tuning "
         "made. Speed: one thread, texts of one or two sentences, a prompt of about 100 tokens. "
-        "Memory: what loading and running added to an empty process, a mapped file included. The adapter's size is with its base (98 MB)."
+        "Memory: what loading and running added to an empty process, a mapped file included. "
+        "The adapter's size is with its base (98 MB)."
     )
     yield ""
     yield "| made wrong on purpose | next tokens | divergence | spread | gate |"

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["int8", "fp32", "int4"]
 ABOUT = "model.json"
-# As the workspace's own sessions (models/runtime.py): int8 products keep their fusions, and give the
-# workspace's very numbers.
+# As the workspace's own sessions (models/runtime.py): int8 products keep their fusions, and give
+# the workspace's very numbers.
 SESSION = {"optimization.disable_specified_optimizers": "SkipLayerNormFusion"}
 
 
