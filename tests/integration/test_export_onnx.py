@@ -15,7 +15,7 @@ import pytest
 
 from ragtune import config, demo
 from ragtune.errors import TuneError
-from ragtune.export import compared, folder
+from ragtune.export import check, folder
 from ragtune.export.folder import Plan, export_onnx
 from ragtune.models import adapters
 from ragtune.models.router import OnnxRouter, load_router
@@ -112,12 +112,12 @@ def test_embedder_reader_and_router_run_without_ragtune(
 def test_one_that_is_not_the_workspaces_is_not_kept(
     company: Workspace, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = compared.check.Embedder.embed
+    right = check.Embedder.embed
 
     def wrong(self: Any, text: str) -> Any:
         return np.roll(right(self, text), 1)
 
-    monkeypatch.setattr(compared.check.Embedder, "embed", wrong)
+    monkeypatch.setattr(check.Embedder, "embed", wrong)
     with pytest.raises(TuneError, match=r"embedder .* not the workspace's: cosine"):
         export_onnx(company, Plan(tmp_path / "out", what=("embedder",), questions=examples))
     assert [p.name for p in tmp_path.iterdir()] == ["questions.jsonl"]

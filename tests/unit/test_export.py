@@ -24,6 +24,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragtune import prompting
 from ragtune.cli import cli
 from ragtune.errors import ConfigError, RagtuneError, TuneError
 from ragtune.export import answers, check, formats, genai, readme, report, served
@@ -177,6 +178,14 @@ def test_few_questions_refuse_only_what_is_clear() -> None:
     assert not answers.enough(99, 100, 1.0)
 
 
+def test_longer_answers_may_differ_more_often() -> None:
+    found = served.Compared("r", None, None, answers.Same(12, 8), 3, 3)
+    with pytest.raises(TuneError, match="8 of 12"):
+        served.gate(found, "q8_0")
+    served.gate(replace(found, length=40.0), "q8_0")
+    assert replace(found, length=6.0).least_same("q8_0") == served.SAME["q8_0"]
+
+
 def test_answers_are_the_same_only_with_their_places() -> None:
     ours = [answer("a"), answer("b"), answer("c")]
     theirs = [answer("a"), answer("b", start=5), answer("d")]
@@ -211,10 +220,10 @@ def test_nothing_below_its_limits_passes(
 def test_an_export_that_is_not_what_was_trained_is_not_kept(
     kind: Any, base: Path, one: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ragtune.tune import merge
+    from ragtune.tune import convert, merge
 
     monkeypatch.setattr(  # the adapter is forgotten
-        merge, "merged_matrix", lambda base, adapter, t: merge.convert.matrix(base.file, t)
+        merge, "merged_matrix", lambda base, adapter, t: convert.matrix(base.file, t)
     )
     with pytest.raises(TuneError, match="does not compute what was trained"):
         formats.export(one, base, kind, tmp_path / "out", threads=1)
@@ -374,7 +383,7 @@ def test_the_readme_names_what_the_model_has(one: Listed, tmp_path: Path) -> Non
     assert "struct WordPiece" in text
     assert text.count("```") % 2 == 0
     assert "U ''' x" in text  # a document cannot end the fence
-    assert readme.prompting.CLOSED in text
+    assert prompting.CLOSED in text
     for code in re.findall(r"^```python\n(.*?)^```", text, re.S | re.M):
         compile(code, "README.md", "exec")
     grounded = replace(one, passport=replace(one.passport, mode="grounded"))  # type: ignore[type-var]

@@ -76,11 +76,10 @@ def test_what_is_unfinished_is_listed_with_how_to_go_on(tmp_path: Path) -> None:
 
 def test_only_the_same_run_is_gone_on_with(tmp_path: Path) -> None:
     folder = interrupted(tmp_path)
-    same = ("answers", MADE)
-    claim.claim(folder, Path("renamed.jsonl"), *same, TuneSettings(epochs=5), True, False)
+    claim.claim(folder, Path("renamed.jsonl"), "answers", MADE, TuneSettings(epochs=5), True, False)
     with pytest.raises(TuneError, match="other examples or settings"):
-        claim.claim(folder, Path("x"), *same, TuneSettings(epochs=6), True, False)
+        claim.claim(folder, Path("x"), "answers", MADE, TuneSettings(epochs=6), True, False)
     with pytest.raises(TuneError, match="--restart deletes"):
-        claim.claim(folder, Path("x"), *same, TuneSettings(epochs=5), False, False)
-    claim.claim(folder, Path("x"), *same, TuneSettings(epochs=5), False, True)
+        claim.claim(folder, Path("x"), "answers", MADE, TuneSettings(epochs=5), False, False)
+    claim.claim(folder, Path("x"), "answers", MADE, TuneSettings(epochs=5), False, True)
     assert not (folder / CHECKPOINT).exists()

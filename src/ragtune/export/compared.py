@@ -182,7 +182,8 @@ class Comparison:
     ) -> report.Part:  # fmt: skip
         """The report with the answers, if the part is within what is required. TuneError."""
         required = dict(REQUIRED[part, precision])
-        said, differing = [line], ()
+        said = [line]
+        differing: tuple[tuple[str, str, str], ...] = ()
         if system is not None:
             theirs = self._ask(system, f"ask with the {part}")
             same = answers.compare(self._questions.texts, self._ours, theirs)

@@ -142,10 +142,11 @@ def _compared(
         trained = parity.measure_folder(parity.read_reference(one.folder / PARITY), model, effect)
         name = f"transformers {transformers.__version__}"
         return Compared(name, trained, None, None, 0, None)
-    pair = (base_gguf, model) if type_ == "adapter" else (model, None)
+    alone = type_ == "adapter"
+    file, beside = (base_gguf, model) if alone else (model, None)
     if asked is not None:
-        return served.compare(asked, LlamaRuntime(*pair, asked.settings), on_progress)
-    runtime = LlamaRuntime(*pair, Settings(threads=threads))
+        return served.compare(asked, LlamaRuntime(file, beside, asked.settings), on_progress)
+    runtime = LlamaRuntime(file, beside, Settings(threads=threads))
     return served.compare(served.trainer_only(one), runtime, on_progress)
 
 

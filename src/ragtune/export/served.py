@@ -38,6 +38,7 @@ SAME = {
 # The workspace's llama.cpp rounds activations itself (parity.py): what is allowed beyond an
 # export's own tolerance where both are compared, in nats.
 BOTH_ROUND = 0.010
+_SHORT = 12  # tokens of an answer that SAME is for
 _PROMPTS = 16  # of the workspace's prompts that are teacher-forced
 
 
@@ -86,6 +87,7 @@ class Recorded:
     served: Reference | None = None
     served_effect: float = 0.0
     asked: Asked | None = None
+    length: float = 0.0  # tokens of an answer, on average
 
     @property
     def settings(self) -> Settings:
@@ -114,6 +116,11 @@ class Compared:
     same: Same | None
     prompts: int
     tokenized: int | None
+    length: float = 0.0  # tokens of the workspace's answers, on average
+
+    def least_same(self, kind: str) -> float:
+        """The least share of same answers: each further dozen tokens is as likely to differ."""
+        return float(SAME[kind] ** max(1.0, self.length / _SHORT))
 
 
 def trainer_only(model: Listed) -> Recorded:
@@ -158,9 +165,11 @@ def record(
     passport = model.passport if model else None
     trained_effect = float(passport.parity.get("effect", 0.0)) if passport else 0.0
     asked = Asked(workspace.system, settings, route, tokenizer)
+    length = sum(len(e.answer) for e in encoded) / max(1, len(encoded))
     return Recorded(
-        questions, tuple(said), tuple(recorder.kept), trained, trained_effect, served, effect, asked
-    )
+        questions, tuple(said), tuple(recorder.kept), trained, trained_effect, served, effect,
+        asked, length,
+    )  # fmt: skip
 
 
 def compare(
@@ -186,7 +195,8 @@ def compare(
     tokens = [(runtime.prompt(m), chat.encode_prompt(m, asked.tokenizer))
               for m, _ in recorded.prompts]  # fmt: skip
     known = [tuple(theirs) == ours for theirs, ours in tokens if theirs is not None]
-    return Compared(runtime.name, trained, served, same, len(tokens), sum(known) if known else None)
+    right = sum(known) if known else None
+    return Compared(runtime.name, trained, served, same, len(tokens), right, recorded.length)
 
 
 def gate(found: Compared, kind: str) -> None:
@@ -202,10 +212,11 @@ def gate(found: Compared, kind: str) -> None:
             "tokenizer"
         )
     same = found.same
-    if same is not None and not answers.enough(same.same, same.asked, SAME[kind]):
+    least = found.least_same(kind) if same is not None else 0.0
+    if same is not None and not answers.enough(same.same, same.asked, least):
         raise TuneError(
             f"the exported {kind} gives the workspace's answer to {same.same} of "
-            f"{same.asked} of its questions (at least {SAME[kind]:.0%}): it was not kept"
+            f"{same.asked} of its questions (at least {least:.0%}): it was not kept"
         )
 
 

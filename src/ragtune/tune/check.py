@@ -127,7 +127,8 @@ def _reading(examples: ExampleSet, given_heldout: bool) -> Iterator[Finding]:
             'read them, then set "reviewed": true or delete the row',
             examples.unreviewed,
         )
-    train, held = len(rows), []
+    train = len(rows)
+    held: list[Example] = []
     if not given_heldout:
         kept, held = hold_out(rows, 0)
         train = len(kept)
