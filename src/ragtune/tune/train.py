@@ -11,20 +11,17 @@ as one that was never stopped.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import math
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ragtune.errors import TuneError
-from ragtune.tune import chat, lora, memory, pack, probe
+from ragtune.tune import guard, lora, memory, pack, probe
 from ragtune.tune.base import Base
 from ragtune.tune.chat import Encoded
 from ragtune.tune.steps import PEFT, Step, Trained, TuneSettings, detail
@@ -37,7 +34,6 @@ __all__ = [
     "Step",
     "Trained",
     "TuneSettings",
-    "check",
     "detail",
     "train",
 ]
@@ -88,42 +84,19 @@ def train(
     """
     if settings.kl and not general:
         general = probe.general(base.tokenizer)
-    check(base, train, heldout, settings, general)
+    guard.check(base, train, heldout, settings, general)
     memory.require(base, [*train, *heldout], settings)
     folder.mkdir(parents=True, exist_ok=True)
     lora.detach(base.model)
     lora.attach(base.model, settings.rank, settings.alpha, settings.dropout, settings.seed)
     try:
-        with _torch_set(settings):
+        with guard.torch_set(settings):
             return _Loop(base, train, heldout, settings, folder, general, on_progress, on_step).run(
                 stop, resume
             )
     except BaseException:
         lora.detach(base.model)
         raise
-
-
-def check(
-    base: Base,
-    train: Sequence[Encoded],
-    heldout: Sequence[Encoded],
-    settings: TuneSettings,
-    general: Sequence[Encoded] = (),
-) -> None:
-    """The hard stops before any work. Raises TuneError."""
-    if not train:
-        raise TuneError("there is no example to train on")
-    if min(settings.rank, settings.epochs, settings.batch) < 1 or settings.learning_rate <= 0:
-        raise TuneError("rank, epochs, batch and learning_rate must be above zero")
-    end = chat.end_of_turn(base.tokenizer)
-    for number, example in enumerate([*train, *heldout, *general], start=1):
-        if not any(example.trained[1:]):
-            raise TuneError(f"example {number} has no trained token: its answer is empty")
-        if not example.trained[-1] or example.ids[-1] != end:
-            raise TuneError(
-                f"example {number} does not end with a trained end-of-turn token: the tuned model "
-                "would never stop"
-            )
 
 
 class _Loop:
@@ -158,7 +131,7 @@ class _Loop:
             fused=True,
         )
         self.now = _Run()
-        self.identity = _identity(base, train, heldout, general, settings)
+        self.identity = guard.identity(base, train, heldout, general, settings)
         self.saved = time.monotonic()
 
     # ------------------------------------------------------------ the run
@@ -333,7 +306,7 @@ class _Loop:
             },
             made,
         )
-        _synced(made)
+        guard.synced(made)
         made.replace(self.folder / CHECKPOINT)
         self.saved = time.monotonic()
 
@@ -432,47 +405,3 @@ class _Loop:
             memory.peak_bytes(self.base.device),
             tuple(notes),
         )
-
-
-@contextlib.contextmanager
-def _torch_set(settings: TuneSettings) -> Iterator[None]:
-    """Threads and determinism as asked for, and as they were before when it ends."""
-    import torch
-
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(settings.threads or _cores())
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.manual_seed(settings.seed)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict, warn_only=warn)
-
-
-def _cores() -> int:
-    """Cores that this process may use: a container can have fewer than the machine."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _identity(
-    base: Base,
-    train: Sequence[Encoded],
-    heldout: Sequence[Encoded],
-    general: Sequence[Encoded],
-    settings: TuneSettings,
-) -> str:
-    """What must be the same for a run to be resumed."""
-    what = hashlib.sha256(base.sha256.encode())
-    what.update(repr(replace(settings, minutes=0.0, threads=0)).encode())
-    for part in (train, heldout, general):
-        what.update(repr([(example.ids, example.trained) for example in part]).encode())
-    return what.hexdigest()
-
-
-def _synced(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
