@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragtune.cli_browser import browser, preview
 from ragtune.cli_compare import compare
 from ragtune.cli_demo import demo
 from ragtune.cli_examples import examples
-from ragtune.cli_models import export, models
+from ragtune.cli_models import FORMATS, models
+from ragtune.cli_models import export as export_model
 from ragtune.cli_route import route
 from ragtune.cli_tune import tune
 from ragtune.console import (
@@ -45,7 +48,7 @@ GROUPS = {
     "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
     "Comparing": ("compare",),
-    "More": ("demo", "weights"),
+    "More": ("preview", "demo", "weights"),
 }
 
 
@@ -64,7 +67,22 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export, route, compare, demo):
+@click.group()
+def export() -> None:
+    """Write a tuned model for others to serve, or the documents as a web page."""
+
+
+export.add_command(browser)
+for name in FORMATS:
+    export.add_command(
+        click.Command(
+            name,
+            callback=partial(export_model.callback or str, format=name),
+            params=[p for p in export_model.params if p.name != "format"],
+            help=export_model.help,
+        )
+    )
+for command in (examples, tune, models, export, preview, route, compare, demo):
     cli.add_command(command)
 
 

@@ -1,0 +1,84 @@
+"""A small web server for an exported folder, with the headers that a real one should send."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from ragtune.errors import ConfigError
+from ragtune.export.browser.write import is_export
+
+# Threads in WebAssembly need an isolated page; the policy lets nothing in the page reach elsewhere.
+# blob: is for the workers of wllama, the optional generator.
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+        "img-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "ragtune-preview"
+    sys_version = ""
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        # Files under data/ are named by their content; the rest is asked for again.
+        kept = self.path.startswith("/data/")
+        self.send_header("Cache-Control", "max-age=31536000, immutable" if kept else "no-cache")
+        super().end_headers()
+
+    def guess_type(self, path: Any) -> str:
+        return TYPES.get(Path(str(path)).suffix, "application/octet-stream")
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a page that was closed
+            super().handle_error(request, client_address)
+
+
+def server(folder: Path, host: str = "127.0.0.1", port: int = 0) -> http.server.HTTPServer:
+    """A server of the exported `folder`, bound and not yet running; port 0 takes a free one.
+
+    Raises ConfigError for a folder that is no export and for a port that is taken.
+    """
+    if not is_export(folder):
+        raise ConfigError(f"{folder} is no export: `ragtune export browser {folder}` makes one")
+    handler = functools.partial(_Handler, directory=str(folder.resolve()))
+    kind = type("_Server6", (_Server,), {"address_family": socket.AF_INET6})
+    try:
+        return (kind if ":" in host else _Server)((host, port), handler)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error}") from None
