@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ragtune.errors import ConfigError
+from ragtune.errors import ConfigError, WeightsError
 from ragtune.types import OnProgress, System
 
 WEIGHTS = "weights.bin"
+ENCODED = ("embedder", "reader")  # run by encoder/encoder.c, without ONNX Runtime
+PARTS = ("qkv", "attended", "wide", "narrow")
 SMALL = 1024  # bytes; a smaller constant stays in its graph
 
 
@@ -44,18 +47,34 @@ def chosen(system: System, on_progress: OnProgress | None = None) -> dict[str, P
     return files
 
 
-def share(files: Mapping[str, Path]) -> tuple[bytes, dict[str, bytes]]:
-    """The shared weights, and each graph with its constants pointing into them."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """`weights` of all models; `graphs`: ONNX files that refer into them; `networks`: for the
+    page's own encoder, where in `weights` each tensor of a MiniLM stands."""
+
+    weights: bytes
+    graphs: Mapping[str, bytes]
+    networks: Mapping[str, dict[str, Any]]
+
+
+def share(files: Mapping[str, Path]) -> Shared:
+    """Puts the constants of the ONNX `files` into one file, each once."""
     import onnx
     from onnx import numpy_helper
 
     weights = bytearray()
     places: dict[bytes, tuple[int, int]] = {}
     graphs: dict[str, bytes] = {}
+    networks: dict[str, dict[str, Any]] = {}
     for name, path in files.items():
         model = onnx.load(path)
+        tensors: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for tensor in model.graph.initializer:
-            raw = numpy_helper.to_array(tensor).tobytes()
+            array = numpy_helper.to_array(tensor)
+            raw = array.tobytes()
+            if array.size == 1:
+                values[tensor.name] = array.item()
             if len(raw) < SMALL:
                 continue
             key = hashlib.sha256(raw).digest()
@@ -63,9 +82,27 @@ def share(files: Mapping[str, Path]) -> tuple[bytes, dict[str, bytes]]:
                 weights += b"\0" * (-len(weights) % 16)
                 places[key] = (len(weights), len(raw))
                 weights += raw
-            _refer(tensor, *places[key])
-        graphs[name] = model.SerializeToString()
-    return bytes(weights), graphs
+            offset, length = places[key]
+            tensors[tensor.name] = {"offset": offset, "length": length, "shape": array.shape}
+            _refer(tensor, offset, length)
+        if name in ENCODED:
+            networks[name] = _network(path, tensors, values)
+        else:
+            graphs[name] = model.SerializeToString()
+    return Shared(bytes(weights), graphs, networks)
+
+
+def _network(path: Path, tensors: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """What js/encoder.js needs to know of MiniLM's file, by the names that minilm.py gives."""
+    wanted = ["words_quantized", "positions", "embedded.norm.scale"]
+    wanted += [f"layer{n}.{part}.weight_quantized" for n in range(6) for part in PARTS]
+    if missing := [name for name in wanted if name not in tensors]:
+        raise WeightsError(f"{path} is not the int8 file that the page can run: no {missing[0]}")
+    return {
+        "tensors": tensors,
+        "words_scale": values["words_scale"],
+        "words_zero": values["words_zero_point"],
+    }
 
 
 def _refer(tensor: Any, offset: int, length: int) -> None:

@@ -138,21 +138,24 @@ def _data(
     on_progress: OnProgress | None,
 ) -> list[Data]:
     """Writes data/: runtime, models and index, compressed and named by their content."""
-    weights, graphs = models.share(paths)
+    shared = models.share(paths)
     tokenizer = paths["embedder"].parent / "tokenizer.json"
-    reader = system.reader if "reader" in graphs else None
+    reader = system.reader if "reader" in paths else None
     content = made.content | {
         "format": FORMAT,
         "settings": _settings(system, settings),
         "max_tokens": system.embedder.max_tokens,
         "heads": models.heads(reader.delta) if reader is not None else None,  # type: ignore[attr-defined]
-        "router": models.passport(paths["router"].parent) if "router" in graphs else None,
+        "router": models.passport(paths["router"].parent) if "router" in paths else None,
     }
     wasm = libraries / "dist/ort-wasm-simd-threaded.wasm"
     parts: dict[str, bytes] = {
+        "encoder-relaxed.wasm": (OWN / "encoder/relaxed.wasm").read_bytes(),
+        "encoder-plain.wasm": (OWN / "encoder/plain.wasm").read_bytes(),
         "runtime.wasm": wasm.read_bytes(),
-        models.WEIGHTS: weights,
-        **{f"{name}.onnx": graph for name, graph in graphs.items()},
+        models.WEIGHTS: shared.weights,
+        "networks.json": _json(shared.networks),
+        **{f"{name}.onnx": graph for name, graph in shared.graphs.items()},
         "vocabulary.json": _json(models.vocabulary(tokenizer)),
         "index.json": _json(content),
         "vectors.bin": made.vectors,

@@ -1,6 +1,8 @@
-// The embedder and what reader and router share: sessions of ONNX Runtime, one text at a time.
+// The embedder, and what runs MiniLM: the encoder, or ONNX Runtime where that is asked for.
 
 import { Tokenizer } from './tokenizer.js';
+
+export { Tokenizer };
 
 const CLS = 101;
 const SEP = 102;
@@ -11,33 +13,39 @@ export function idTensor(ort, ids) {
   return new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
 }
 
-/** A session of a graph whose weights stand in a file that the models share. */
-export async function session(ort, graph, weights) {
+/** A session of a graph whose weights stand in the file that the models share. */
+export function session(ort, graph, weights) {
   return ort.InferenceSession.create(graph, {
     executionProviders: ['wasm'],
-    graphOptimizationLevel: 'disabled', // the files are optimised already
+    graphOptimizationLevel: 'basic',
     externalData: [{ path: 'weights.bin', data: weights }],
   });
 }
 
-export { Tokenizer };
-
 export class Embedder {
-  constructor(ort, session, tokenizer, maxTokens) {
-    Object.assign(this, { ort, session, tokenizer, maxTokens, recent: new Map() });
+  /** `network.hidden(ids)` gives the last hidden state, flat. */
+  constructor(network, tokenizer, maxTokens) {
+    Object.assign(this, { network, tokenizer, maxTokens, recent: new Map() });
   }
 
-  /** The unit vector of a text, Float32Array. */
+  /** The unit vector of a text: the mean of its token vectors, Float32Array. */
   async embed(text) {
     let vector = this.recent.get(text);
     if (vector === undefined) {
       const { ids } = this.tokenizer.tokenize(text);
       const whole = [CLS, ...ids.slice(0, this.maxTokens - 2), SEP];
-      const feeds = { input_ids: idTensor(this.ort, whole) };
-      vector = (await this.session.run(feeds, ['embedding'])).embedding.data;
+      vector = pooled(await this.network.hidden(whole), whole.length);
       if (this.recent.size >= KEPT) this.recent.delete(this.recent.keys().next().value);
       this.recent.set(text, vector);
     }
     return vector;
   }
+}
+
+function pooled(hidden, rows) {
+  const size = hidden.length / rows;
+  const mean = new Float32Array(size);
+  for (let i = 0; i < hidden.length; i++) mean[i % size] += hidden[i] / rows;
+  const length = Math.hypot(...mean) || 1;
+  return mean.map((value) => value / length);
 }

@@ -1,7 +1,5 @@
 // The reader: does a text answer the question, and with which words; as models/reader.py.
 
-import { idTensor } from './models.js';
-
 const CLS = 101;
 const SEP = 102;
 const MAX_TOKENS = 160;
@@ -11,9 +9,9 @@ const BEFORE = 20;
 const PHRASE = 24;
 
 export class Reader {
-  /** `heads` are the exported vectors: first, mean, bias, start, end. */
-  constructor(ort, session, tokenizer, heads) {
-    Object.assign(this, { ort, session, tokenizer });
+  /** `network.hidden(ids, types)` gives the last hidden state; `heads` are the exported vectors: first, mean, bias, start, end. */
+  constructor(network, tokenizer, heads) {
+    Object.assign(this, { network, tokenizer });
     this.heads = {};
     for (const [name, values] of Object.entries(heads)) this.heads[name] = Float32Array.from(values);
   }
@@ -23,13 +21,8 @@ export class Reader {
     const readings = [];
     for (const text of texts) {
       const pair = encode(this.tokenizer, question, text);
-      const types = Float32Array.from(pair.ids, (_, n) => (n < pair.first ? 0 : 1));
-      const feeds = {
-        input_ids: idTensor(this.ort, pair.ids),
-        token_type_ids: new this.ort.Tensor('float32', types, [1, types.length]),
-      };
-      const { tokens } = await this.session.run(feeds, ['tokens']);
-      readings.push(reading(tokens.data, pair, this.heads));
+      const types = pair.ids.map((_, n) => (n < pair.first ? 0 : 1));
+      readings.push(reading(await this.network.hidden(pair.ids, types), pair, this.heads));
     }
     return readings;
   }

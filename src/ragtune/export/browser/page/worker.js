@@ -6,6 +6,7 @@
 
 import * as ort from './vendor/ort.wasm.min.mjs';
 import { ask } from './js/ask.js';
+import { Encoder, relaxed } from './js/encoder.js';
 import { Embedder, session, Tokenizer } from './js/models.js';
 import { Reader } from './js/reader.js';
 import { Router } from './js/router.js';
@@ -27,10 +28,13 @@ async function open() {
   ort.env.wasm.wasmBinary = parts['runtime.wasm'].buffer;
   const index = text(parts['index.json']);
   const tokenizer = new Tokenizer(text(parts['vocabulary.json']));
-  const make = (name) => session(ort, parts[`${name}.onnx`], parts['weights.bin']);
-  const embedder = new Embedder(ort, await make('embedder'), tokenizer, index.max_tokens);
-  const reader = index.heads && new Reader(ort, await make('reader'), tokenizer, index.heads);
-  const router = index.router && new Router(ort, await make('router'), tokenizer, index.router);
+  const networks = text(parts['networks.json']);
+  const code = await WebAssembly.compile(parts[`encoder-${relaxed() ? 'relaxed' : 'plain'}.wasm`]);
+  const encoder = (name) => Encoder.create(code, parts['weights.bin'], networks[name]);
+  const embedder = new Embedder(await encoder('embedder'), tokenizer, index.max_tokens);
+  const reader = index.heads && new Reader(await encoder('reader'), tokenizer, index.heads);
+  const router = index.router && new Router(
+    ort, await session(ort, parts['router.onnx'], parts['weights.bin']), tokenizer, index.router);
   const store = new Store(index, parts['vectors.bin']);
   const system = { store, embedder, reader, router };
   await ask('?', { ...system, router: null }, index.settings); // the first run is the slowest
