@@ -50,8 +50,10 @@ def browser(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8750, show_default=True,
               help="0 takes a free one.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def preview(folder: Path, host: str, port: int, as_json: bool) -> None:
+@common
+def preview(
+    folder: Path, host: str, port: int, workspace: str | None, as_json: bool
+) -> None:  # fmt: skip
     """Serve an exported page on this machine, until Ctrl-C."""
     import signal
 

@@ -78,8 +78,9 @@ def export(
     """
     target = target.absolute()
     _replaceable(target)
-    libraries = vendor.obtain(vendor.ORT, on_progress)
     paths = models.chosen(system, on_progress)
+    # ONNX Runtime is for the router alone: an export without one needs no npm registry.
+    runtime = vendor.obtain(vendor.ORT, on_progress) if "router" in paths else None
     made = documents.build(store, system.embedder, where, on_progress)
     if not made.documents:
         raise WorkspaceError("no document to export: see `ragtune docs`, or widen the filter")
@@ -88,7 +89,7 @@ def export(
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as inside:
             new = Path(inside) / "new"
             new.mkdir()
-            data = _data(new, system, settings, made, paths, libraries, on_progress)
+            data = _data(new, system, settings, made, paths, runtime, on_progress)
             generator = None
             if with_generator:
                 generator = written.write(new, system, settings, adapter, on_progress)
@@ -101,7 +102,7 @@ def export(
                 "examples": examples,
                 "generator": generator,
             }
-            shell = _page(new, about, data, libraries)
+            shell = _page(new, about, data, runtime)
             if target.exists():
                 target.rename(Path(inside) / "old")
             new.rename(target)
@@ -134,7 +135,7 @@ def _data(
     settings: Settings,
     made: documents.Index,
     paths: Mapping[str, Path],
-    libraries: Path,
+    runtime: Path | None,
     on_progress: OnProgress | None,
 ) -> list[Data]:
     """Writes data/: runtime, models and index, compressed and named by their content."""
@@ -148,11 +149,9 @@ def _data(
         "heads": models.heads(reader.delta) if reader is not None else None,  # type: ignore[attr-defined]
         "router": models.passport(paths["router"].parent) if "router" in paths else None,
     }
-    wasm = libraries / "dist/ort-wasm-simd-threaded.wasm"
     parts: dict[str, bytes] = {
         "encoder-relaxed.wasm": (OWN / "encoder/relaxed.wasm").read_bytes(),
         "encoder-plain.wasm": (OWN / "encoder/plain.wasm").read_bytes(),
-        "runtime.wasm": wasm.read_bytes(),
         models.WEIGHTS: shared.weights,
         "networks.json": _json(shared.networks),
         **{f"{name}.onnx": graph for name, graph in shared.graphs.items()},
@@ -160,6 +159,8 @@ def _data(
         "index.json": _json(content),
         "vectors.bin": made.vectors,
     }
+    if runtime is not None:
+        parts["runtime.wasm"] = (runtime / "dist/ort-wasm-simd-threaded.wasm").read_bytes()
     (folder / "data").mkdir()
     found = []
     for number, (name, raw) in enumerate(parts.items()):
@@ -197,7 +198,7 @@ def _settings(system: System, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _page(folder: Path, about: dict[str, Any], data: list[Data], libraries: Path) -> int:
+def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path | None) -> int:
     """Writes page, port, libraries, manifest and service worker; bytes of a visit's share."""
     shell: list[str] = []
 
@@ -216,8 +217,8 @@ def _page(folder: Path, about: dict[str, Any], data: list[Data], libraries: Path
         put(name, raw)
     for path in sorted((OWN / "js").glob("*.js")):
         put(f"js/{path.name}", path.read_bytes())
-    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"):
-        raw = (libraries / "dist" / name).read_bytes()
+    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs") if runtime else ():
+        raw = (runtime / "dist" / name).read_bytes()
         put(f"vendor/{name}", _without_source_map(raw))
     manifest = _json({
         "kind": KIND, "format": FORMAT, **about, "data": [asdict(d) for d in data],

@@ -4,6 +4,7 @@ import { LANGUAGES, textsOf } from './texts.js';
 import { element, fill, places, quotation } from './view.js';
 
 const KEPT = 20; // answers on the page
+const FEW = 8; // documents that are listed at once
 const MORE = 5; // further passages below an answer
 const get = (id) => document.getElementById(id);
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
@@ -163,6 +164,7 @@ function speak() {
   const date = new Date(`${about.exported}T12:00:00`)
     .toLocaleDateString(language, { year: 'numeric', month: 'long', day: 'numeric' });
   get('scope').textContent = texts.scope(about.documents.length, date);
+  if (get('documents').hidden) get('documents').open = about.documents.length <= FEW;
   get('documents').hidden = false;
   get('count').textContent = about.documents.length;
   get('documents').querySelector('ul').replaceChildren(...about.documents.map((one) => (

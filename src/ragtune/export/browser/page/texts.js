@@ -4,7 +4,7 @@ const TEXTS = {
   en: {
     skip: 'To the question',
     label: 'Your question',
-    placeholder: 'What would you like to know?',
+    placeholder: 'Your question …',
     ask: 'Ask',
     loading: 'Loading documents and models, once',
     starting: 'Starting …',
@@ -42,7 +42,7 @@ const TEXTS = {
   de: {
     skip: 'Zur Frage',
     label: 'Ihre Frage',
-    placeholder: 'Was möchten Sie wissen?',
+    placeholder: 'Ihre Frage …',
     ask: 'Fragen',
     loading: 'Dokumente und Modelle werden einmalig geladen',
     starting: 'Startet …',

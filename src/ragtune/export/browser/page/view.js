@@ -37,7 +37,7 @@ export function quotation(citation, texts, open, number) {
     onclick: () => open(citation),
   }, element('span', { className: 'marker' }, `${number}`),
   element('span', { className: 'name' }, citation.title || citation.uri),
-  element('span', { className: 'place' }, place));
+  element('span', { className: 'place' }, `${place} · ${citation.uri}`));
   const words = marked(citation.quote, citation.start, [
     { start: citation.phrase_start, end: citation.phrase_end, tag: 'mark', className: 'phrase' },
     { start: citation.key_start, end: citation.key_end, tag: 'span', className: 'key' },

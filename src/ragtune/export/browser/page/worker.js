@@ -4,7 +4,6 @@
 // out  {type: 'progress', done, total}  {type: 'ready', about}  {type: 'failed', message}
 //      {type: 'answer', id, answer}  {type: 'document', id, document}
 
-import * as ort from './vendor/ort.wasm.min.mjs';
 import { ask } from './js/ask.js';
 import { Encoder, relaxed } from './js/encoder.js';
 import { Embedder, session, Tokenizer } from './js/models.js';
@@ -17,15 +16,21 @@ const MOST_THREADS = 4;
 const base = new URL('./', import.meta.url).href;
 const text = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
 
+/** The router runs on ONNX Runtime, which only comes with it. */
+async function openRouter(parts, tokenizer, passport) {
+  const ort = await import('./vendor/ort.wasm.min.mjs');
+  // Threads need shared memory, which pages have that are isolated by their headers.
+  ort.env.wasm.numThreads = globalThis.crossOriginIsolated
+    ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+  ort.env.wasm.wasmPaths = new URL('vendor/', base).href;
+  ort.env.wasm.wasmBinary = parts['runtime.wasm'].buffer;
+  const made = await session(ort, parts['router.onnx'], parts['weights.bin']);
+  return new Router(ort, made, tokenizer, passport);
+}
+
 async function open() {
   const { manifest, parts } = await load(base, (done, total) => (
     postMessage({ type: 'progress', done, total })));
-  // Threads need shared memory, which pages have that are isolated by their headers.
-  const threads = globalThis.crossOriginIsolated
-    ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
-  ort.env.wasm.numThreads = threads;
-  ort.env.wasm.wasmPaths = new URL('vendor/', base).href;
-  ort.env.wasm.wasmBinary = parts['runtime.wasm'].buffer;
   const index = text(parts['index.json']);
   const tokenizer = new Tokenizer(text(parts['vocabulary.json']));
   const networks = text(parts['networks.json']);
@@ -33,15 +38,14 @@ async function open() {
   const encoder = (name) => Encoder.create(code, parts['weights.bin'], networks[name]);
   const embedder = new Embedder(await encoder('embedder'), tokenizer, index.max_tokens);
   const reader = index.heads && new Reader(await encoder('reader'), tokenizer, index.heads);
-  const router = index.router && new Router(
-    ort, await session(ort, parts['router.onnx'], parts['weights.bin']), tokenizer, index.router);
+  const router = index.router && await openRouter(parts, tokenizer, index.router);
   const store = new Store(index, parts['vectors.bin']);
   const system = { store, embedder, reader, router };
   await ask('?', { ...system, router: null }, index.settings); // the first run is the slowest
   const documents = store.documents.map(({ uri, title, type }) => ({ uri, title, type }));
   const { title, exported, passages, examples, generator } = manifest;
   postMessage({
-    type: 'ready', about: { title, exported, passages, examples, generator, documents, threads },
+    type: 'ready', about: { title, exported, passages, examples, generator, documents },
   });
   return { system, settings: index.settings };
 }
