@@ -103,11 +103,16 @@ export function analyze(text) {
   for (const [word] of text.matchAll(/[\p{Alphabetic}\p{N}]+/gu)) {
     if (/[^\x00-\x7f]/.test(word)) {
       if (new TextEncoder().encode(word).length >= LONGEST_WORD) continue;
-      const plain = word.toLowerCase().normalize('NFD').replace(/\p{Mn}/gu, '');
-      found.push(stem(plain.replace(/[ßæœøłđðþıħŋ]/g, (c) => LETTERS.get(c))));
+      found.push(stem(Array.from(word, (c) => folded(c.toLowerCase())).join('')));
     } else if (word.length < LONGEST_WORD) found.push(stem(word.toLowerCase()));
   }
   return found;
+}
+
+/** A character in ASCII where it is a Latin letter or a digit, else as it is. */
+function folded(c) {
+  const plain = LETTERS.get(c) ?? c.normalize('NFKD').replace(/\p{Mn}/gu, '');
+  return /^[\x00-\x7f]*$/.test(plain) ? plain : c;
 }
 
 function ranked(pairs, k) {

@@ -4,6 +4,8 @@ import { stem as snowball } from './stem.js';
 
 const TOKEN = /\p{Nd}+(?:[.,:/]\p{Nd}+)*%?(?![\p{L}\p{N}_])|[\p{L}\p{N}_]+(?:['’][\p{L}\p{N}_]+)*/gu;
 const NUMBER = /\p{Nd}+(?:[.,:/]\p{Nd}+)*/gu;
+// What Python calls a digit: also superscripts, subscripts and numbers in circles.
+const DIGIT = /[\p{Nd}²³¹⁰⁴-⁹₀-₉①-⑨⑴-⑼⒈-⒐⓪❶-❾➀-➈➊-➒]/u;
 const list = (text) => new Set(text.trim().split(/\s+/));
 
 export const STOP_WORDS = list(`a about above after again all also am an and any are as at be because
@@ -70,7 +72,7 @@ export function names(text) {
     const word = match[0];
     if (/[.!?:\n]\s*["'“([]*$/.test(text.slice(position, match.index))) atStart = true;
     position = match.index + word.length;
-    const code = /\p{Nd}/u.test(word) && /\p{L}/u.test(word);
+    const code = DIGIT.test(word) && /\p{L}/u.test(word);
     const innerCapital = /^.+\p{Lu}/u.test(word);
     const name = /^\p{Lu}/u.test(word) && !atStart && !STOP_WORDS.has(fold(word)) && word !== 'I';
     if (code || innerCapital || name) found.push(fold(word).replace(/'s$/, ''));

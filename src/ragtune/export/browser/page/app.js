@@ -92,7 +92,6 @@ async function put(question) {
     element('h2', {}, question), element('p', { className: 'quiet waiting' }, texts.searching));
   get('answers').prepend(box);
   while (get('answers').children.length > KEPT) get('answers').lastChild.remove();
-  history.replaceState(null, '', `#q=${encodeURIComponent(question)}`);
   try {
     const { answer } = await request({ type: 'ask', question });
     show(box, question, answer);

@@ -33,8 +33,7 @@ export function marked(text, start, marks) {
 export function quotation(citation, texts, open, number) {
   const place = texts.place(citation.place);
   const source = element('button', {
-    type: 'button', className: 'source', 'aria-label': texts.open(citation.title, place),
-    onclick: () => open(citation),
+    type: 'button', className: 'source', title: texts.open, onclick: () => open(citation),
   }, element('span', { className: 'marker' }, `${number}`),
   element('span', { className: 'name' }, citation.title || citation.uri),
   element('span', { className: 'place' }, `${place} · ${citation.uri}`));
