@@ -57,7 +57,7 @@ opened.catch((error) => postMessage({ type: 'failed', message: String(error?.mes
 function plain(answer) {
   const hits = answer.hits.map((hit) => ({
     uri: hit.document.uri, title: hit.document.title, start: hit.start, end: hit.end,
-    heading: hit.heading, score: hit.score,
+    heading: hit.heading, text: hit.text, score: hit.score,
   }));
   return { ...answer, hits };
 }
