@@ -151,12 +151,13 @@ def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> 
         quote += first == other
         if first and other:
             cited += 1
-            mine_marked = _phrase(mine.citations[0].quote, mine.citations[0].start,
-                                  mine.citations[0].phrase_start, mine.citations[0].phrase_end)  # fmt: skip
-            c = theirs["citations"][0]
-            phrase += mine_marked == _phrase(c["quote"], c["start"], c["phrase_start"], c["phrase_end"])
+            mine_first, c = mine.citations[0], theirs["citations"][0]
+            phrase += _phrase(
+                mine_first.quote, mine_first.start, mine_first.phrase_start, mine_first.phrase_end
+            ) == _phrase(c["quote"], c["start"], c["phrase_start"], c["phrase_end"])
     stages = {
-        name: [answer["timings"][name] for answer in there] for name in ("search", "evidence", "total")
+        name: [answer["timings"][name] for answer in there]
+        for name in ("search", "evidence", "total")
     }
     native = [answer.timings["total"] * 1000 for answer in here]
     return {
@@ -188,9 +189,12 @@ def speed(page_folder: Path, browser: Any, asked: list[str]) -> dict[str, Any]:
     page.goto(f"http://127.0.0.1:{running.server_address[1]}/")
     page.wait_for_selector("html[data-ready]", timeout=120_000)
     page.evaluate(ENCODER)
-    vectors = np.array(page.evaluate(
-        "async (qs) => { const all = []; for (const q of qs) all.push([...await embedder.embed(q)]);"
-        " return all; }", asked))  # fmt: skip
+    run = """async (texts) => {
+      const all = [];
+      for (const text of texts) all.push([...await embedder.embed(text)]);
+      return all;
+    }"""
+    vectors = np.array(page.evaluate(run, asked))
     from ragtune.config import Settings
 
     cosines = (vectors * embed.load_embedder(Settings()).embed(asked)).sum(axis=1)
@@ -201,14 +205,18 @@ def speed(page_folder: Path, browser: Any, asked: list[str]) -> dict[str, Any]:
     for name, call in runs.items():
         table[name] = {n: page.evaluate(f"timed((ids) => {call}, {n}, 41)") for n in lengths}
     page.evaluate(PEER, 1)
-    table["onnxruntime-web, 1 thread"] = {n: page.evaluate(f"timed(peer, {n}, 21)") for n in lengths}
+    table["onnxruntime-web, 1 thread"] = {
+        n: page.evaluate(f"timed(peer, {n}, 21)") for n in lengths
+    }
     page.close()
     page = browser.new_page()  # threads are set once a page
     page.goto(f"http://127.0.0.1:{running.server_address[1]}/")
     page.wait_for_selector("html[data-ready]", timeout=120_000)
     page.evaluate(ENCODER)
     page.evaluate(PEER, 2)
-    table["onnxruntime-web, 2 threads"] = {n: page.evaluate(f"timed(peer, {n}, 21)") for n in lengths}
+    table["onnxruntime-web, 2 threads"] = {
+        n: page.evaluate(f"timed(peer, {n}, 21)") for n in lengths
+    }
     page.close()
     running.shutdown()
     return {
@@ -252,15 +260,15 @@ def report(results: dict[str, Any]) -> str:
         "# The page", "", *(__doc__ or "").split("\n\n", 2)[2].strip().splitlines(), "",
         machine.markdown(results["about"]), f"- {results['browser']}, headless", "",
         "## The same answers as Python", "",
-        "| | passages | questions | same status | same first quote | same words marked | same top 5, "
-        "in order | of the top 5 shared |", "|---|---|---|---|---|---|---|---|",
+        "| | passages | questions | same status | same first quote | same words marked "
+        "| same top 5, in order | of the top 5 shared |", "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, found in spaces.items():
         n = found["questions"]
         lines.append(
             f"| {name} | {found['passages']} | {n} | {found['same_status'] / n:.1%} | "
-            f"{found['same_first_quote'] / n:.1%} | {found['same_phrase']} of {found['both_cited']} | "
-            f"{found['same_top5'] / n:.1%} | {found['top5_shared']:.1%} |"
+            f"{found['same_first_quote'] / n:.1%} | {found['same_phrase']} of "
+            f"{found['both_cited']} | {found['same_top5'] / n:.1%} | {found['top5_shared']:.1%} |"
         )
     cosine = results["encoder"]["cosine"]
     lines += [
@@ -269,8 +277,8 @@ def report(results: dict[str, Any]) -> str:
         f"{cosine['mean']:.5f}, least {cosine['min']:.4f}, {cosine['below_.999']:.1%} below .999. "
         "Both compute exact integer products; exp, erf and the order of sums differ in the last "
         "digit, and where that moves one rounding to int8 the difference grows through the layers "
-        "(onnxruntime-web differs from onnxruntime likewise). With Python's vector given, the search "
-        "is the same but for near ties (tests/integration/test_export_browser.py).",
+        "(onnxruntime-web differs from onnxruntime likewise). With Python's vector given, "
+        "the search is the same but for near ties (tests/integration/test_export_browser.py).",
         "", "## Milliseconds a question, one thread", "",
         "| | search p50 | evidence p50 | total p50 (p95) | Python's total p50 (p95) |",
         "|---|---|---|---|---|",
@@ -281,9 +289,11 @@ def report(results: dict[str, Any]) -> str:
             f"| {name} | {ms['search'][0]:.1f} | {ms['evidence'][0]:.1f} | {ms['total'][0]:.1f} "
             f"({ms['total'][1]:.1f}) | {native[0]:.1f} ({native[1]:.1f}) |"
         )
-    lines += ["", "Python embeds the sentences of each question; the page has them in its index.", "",
-              "## The encoder, p50 ms a text of so many tokens", "",
-              "| | 12 | 70 | 150 | to onnxruntime-web, 1 thread, at 70 |", "|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        "", "Python embeds the sentences of each question; the page has them in its index.",
+        "", "## The encoder, p50 ms a text of so many tokens", "",
+        "| | 12 | 70 | 150 | to onnxruntime-web, 1 thread, at 70 |", "|---|---|---|---|---|",
+    ]  # fmt: skip
     table = results["encoder"]["ms"]
     peer = _at(table["onnxruntime-web, 1 thread"], 70)
     for name, row in table.items():
@@ -291,8 +301,11 @@ def report(results: dict[str, Any]) -> str:
             f"| {name} | {_at(row, 12):.1f} | {_at(row, 70):.1f} | {_at(row, 150):.1f} | "
             f"{peer / _at(row, 70):.2f}× |"
         )
-    lines += ["", "## Bytes of a first visit", "",
-              "| | all, MB | models | index and vectors | page | export, s |", "|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        "", "## Bytes of a first visit", "",
+        "| | all, MB | models | index and vectors | page | export, s |",
+        "|---|---|---|---|---|---|",
+    ]  # fmt: skip
     for name, found in spaces.items():
         parts = found["parts"]
         index = parts["index.json"] + parts["vectors.bin"]
@@ -301,8 +314,10 @@ def report(results: dict[str, Any]) -> str:
             f"| {name} | {found['download'] / 1e6:.1f} | {rest / 1e6:.1f} | {index / 1e6:.1f} | "
             f"{parts['page'] / 1e6:.2f} | {found['export_s']:.0f} |"
         )
-    lines += ["", "Without a router and a generator. A router adds 3.8 MB of ONNX Runtime and its own "
-              "head."]  # fmt: skip
+    lines += [
+        "",
+        "Without a router and a generator. A router adds 3.8 MB of ONNX Runtime and its own head.",
+    ]
     return "\n".join(lines) + "\n"
 
 

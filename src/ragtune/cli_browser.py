@@ -51,9 +51,7 @@ def browser(
 @click.option("--port", type=click.IntRange(0, 65535), default=8750, show_default=True,
               help="0 takes a free one.")  # fmt: skip
 @common
-def preview(
-    folder: Path, host: str, port: int, workspace: str | None, as_json: bool
-) -> None:  # fmt: skip
+def preview(folder: Path, host: str, port: int, workspace: str | None, as_json: bool) -> None:
     """Serve an exported page on this machine, until Ctrl-C."""
     import signal
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragtune import retrieve, words, workspace
+from ragtune import retrieve, words
 from ragtune.errors import WeightsError
 from ragtune.export.browser import vendor, write
 from ragtune.export.browser.preview import server
 from ragtune.models.runtime import tokenizer
 from ragtune.store.lexical import analyzer
-from ragtune.types import Answer
+from ragtune.types import Answer, Filter
 from ragtune.workspace import Workspace
 
 pytestmark = pytest.mark.integration
@@ -56,7 +56,8 @@ OPEN = """async () => {
   const networks = json('networks.json');
   const tokenizer = new Tokenizer(json('vocabulary.json'));
   const network = async (name, variant = 'relaxed') => Encoder.create(
-    await WebAssembly.compile(parts[`encoder-${variant}.wasm`]), parts['weights.bin'], networks[name]);
+    await WebAssembly.compile(parts[`encoder-${variant}.wasm`]), parts['weights.bin'],
+    networks[name]);
   window.parts = {
     index, tokenizer, analyze, network, store: new Store(index, parts['vectors.bin']),
     words: await at('js/words.js'), retrieve: await at('js/retrieve.js'),
@@ -147,7 +148,10 @@ def questions(name: str, step: int = 1) -> list[str]:
 
 def test_words_are_the_same(parts: Any, company: Workspace) -> None:
     texts = [company.document(i.uri).text for i in company.documents()]
-    texts += ["Straße ΣΊΣΥΦΟΣ’s don't 1.234,5 3:30 twenty-one X200 ǅ ﬁne 東京 naïve", "I Am. the 2nd"]
+    texts += [
+        "Straße ΣΊΣΥΦΟΣ’s don't 1.234,5 3:30 twenty-one X200 ǅ ﬁne 東京 naïve",
+        "I Am. the 2nd",
+    ]
     for function in ("tokens", "content", "numbers", "names"):
         here = [getattr(words, function)(text) for text in texts]
         there = parts.evaluate(f"texts => texts.map(parts.words.{function})", texts)
@@ -162,7 +166,11 @@ def test_tokens_and_their_places_are_the_same(parts: Any, company: Workspace) ->
 
     known = tokenizer(embed.built() / "tokenizer.json")
     texts = [company.document(i.uri).text for i in company.documents()]
-    texts += ["Ünïcode\u00a0[SEP] 東京タワー don\u2019t\ufffd x" * 3, "a" * 300, "\u200bzero\tİstanbul"]
+    texts += [
+        "Ünïcode\u00a0[SEP] 東京タワー don\u2019t\ufffd x" * 3,
+        "a" * 300,
+        "\u200bzero\tİstanbul",
+    ]
     there = parts.evaluate("texts => texts.map((t) => parts.tokenizer.tokenize(t))", texts)
     for text, found in zip(texts, there, strict=True):
         if max(text, default="") > "\uffff":
@@ -176,8 +184,8 @@ def test_tokens_and_their_places_are_the_same(parts: Any, company: Workspace) ->
 def test_vectors_and_readings_are_the_same(parts: Any, company: Workspace) -> None:
     asked = [*questions("heldout", 3), *questions("unanswerable", 3)]
     here = company.system.embedder.embed(asked)
-    there = np.array(parts.evaluate(
-        "qs => Promise.all(qs.map(async (q) => [...await parts.embedder.embed(q)]))", asked))  # fmt: skip
+    embed = "qs => Promise.all(qs.map(async (q) => [...await parts.embedder.embed(q)]))"
+    there = np.array(parts.evaluate(embed, asked))
     cosines = (here * there).sum(axis=1)
     # Rounding to int8 makes a last digit's difference grow: one question can fall a little below.
     assert cosines.mean() >= 0.999
@@ -193,7 +201,10 @@ def test_vectors_and_readings_are_the_same(parts: Any, company: Workspace) -> No
 
 def test_the_encoder_without_relaxed_simd_gives_the_same(parts: Any) -> None:
     ids = [101, 2129, 2116, 2420, 1997, 2681, 2079, 1045, 2131, 1029, 102]
-    run = "async ([ids, variant]) => [...await (await parts.network('embedder', variant)).hidden(ids)]"
+    run = """async ([ids, variant]) => {
+      const network = await parts.network('embedder', variant);
+      return [...await network.hidden(ids)];
+    }"""
     assert parts.evaluate(run, [ids, "plain"]) == parts.evaluate(run, [ids, "relaxed"])
 
 
@@ -249,9 +260,10 @@ def test_answers_are_the_same(chromium: Any, url: str, company: Workspace) -> No
         for question in asked:
             there = page.evaluate("q => put(q)", question)["answer"]
             here = company.ask(question)
-            same += _quoted(here) == [
-                (c["uri"], c["quote"], c["place"]) for c in there["citations"]
-            ] and here.status == there["status"]
+            same += (
+                _quoted(here) == [(c["uri"], c["quote"], c["place"]) for c in there["citations"]]
+                and here.status == there["status"]
+            )
     # Status, quotes and places; int8 rounding moves what is nearly tied (benchmarks: browser.md).
     assert same >= 0.9 * len(asked)
 
@@ -345,7 +357,7 @@ def test_documents_are_never_html(chromium: Any, own_company: Workspace, tmp_pat
     target = tmp_path / "page"
     write.export(
         own_company.system, own_company.settings, target, store=own_company.store,
-        title="<script>window.pwned = 1</script>", where=workspace.Filter(path=("storm.md",)),
+        title="<script>window.pwned = 1</script>", where=Filter(path=("storm.md",)),
         examples=("<img src=x onerror='window.pwned = 1'>",),
     )  # fmt: skip
     with serving(server(target)) as address, opened(chromium, address) as page:
@@ -357,7 +369,9 @@ def test_documents_are_never_html(chromium: Any, own_company: Workspace, tmp_pat
         assert "<script>" in page.text_content("#viewer-text")
         assert page.query_selector("#title").text_content().startswith("<script>")
         assert page.evaluate("window.pwned") is None
-        assert not page.query_selector_all("main img, main script, #viewer img, #viewer script, i, b")
+        assert not page.query_selector_all(
+            "main img, main script, #viewer img, #viewer script, i, b"
+        )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -387,17 +401,15 @@ def test_it_fits_a_phone_and_is_accessible(chromium: Any, url: str, scheme: str)
         sound()
 
 
-def test_the_router_is_in_the_page(
-    chromium: Any, own_company: Workspace, tmp_path: Path
-) -> None:
+def test_the_router_is_in_the_page(chromium: Any, own_company: Workspace, tmp_path: Path) -> None:
     from ragtune.models.router import FOLDER, ROUTES, load_router
     from ragtune.route.questions import Question
     from ragtune.route.train import train
 
     data = own_company.root / ".ragtune"
     rows = [Question(q, "work") for q in questions("train", 6)]
-    rows += [Question(f"{a} {b}", "hours") for a in ("When do you open", "Opening hours", "Are you "
-             "open", "Until when are you there") for b in ("today?", "on Sunday?", "at Easter?")]  # fmt: skip
+    asked = ("When do you open", "Opening hours", "Are you open", "Until when are you there")
+    rows += [Question(f"{a} {b}", "hours") for a in asked for b in ("today?", "on Sunday?", "now?")]
     train(rows, data, threads=1)
     (data / FOLDER / ROUTES).write_text(
         '[routes]\n"hours" = { reply = "We are open from 9 to 5." }\n', "utf-8"
@@ -408,7 +420,7 @@ def test_the_router_is_in_the_page(
     try:
         write.export(
             own_company.system, own_company.settings, tmp_path / "page", store=own_company.store,
-            where=workspace.Filter(path=("*handbook*",)),
+            where=Filter(path=("*handbook*",)),
         )  # fmt: skip
     except (WeightsError, AssertionError) as error:
         pytest.skip(f"needs onnxruntime-web: {error}")

@@ -64,7 +64,7 @@ def small(store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "tokenizer.json").write_text('{"model": {"vocab": {"[UNK]": 100, "a": 1037}}}')
     monkeypatch.setattr(models, "chosen", lambda *_: {"embedder": tmp_path / "model.onnx"})
     monkeypatch.setattr(models, "ENCODED", ())
-    system = System(store, HashEmbedder(), SimpleNamespace())  # type: ignore[arg-type]
+    system = System(store, HashEmbedder(), SimpleNamespace())
 
     def export(target: Path, **options: Any) -> write.Exported:
         return write.export(system, Settings(), target, store=store, **options)

@@ -81,11 +81,7 @@ def build(
         "documents": stored,
         "labels": list(labels),
         "passages": {
-            "spans": [
-                n
-                for d, p in passages
-                for n in (d, at[d](p.start), at[d](p.end))
-            ],
+            "spans": [n for d, p in passages for n in (d, at[d](p.start), at[d](p.end))],
             "headings": [headings.setdefault(p.heading, len(headings)) for _, p in passages],
         },
         "headings": list(headings),
@@ -136,9 +132,7 @@ def _document(
         "sha256": document.sha256,
         "type": document.type,
         "text": document.text.encode("utf-8", "replace").decode("utf-8"),
-        "blocks": [
-            n for b in document.map.blocks for n in (at(b.start), at(b.end), _kind(b))
-        ],
+        "blocks": [n for b in document.map.blocks for n in (at(b.start), at(b.end), _kind(b))],
         "units": [n for s, e, block in units for n in (at(s), at(e), block)],
         "labels": [
             labels.setdefault(place(document, s, e).label, len(labels)) for s, e, _ in units

@@ -69,6 +69,10 @@ class _Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
 def server(folder: Path, host: str = "127.0.0.1", port: int = 0) -> http.server.HTTPServer:
     """A server of the exported `folder`, bound and not yet running; port 0 takes a free one.
 
@@ -77,8 +81,8 @@ def server(folder: Path, host: str = "127.0.0.1", port: int = 0) -> http.server.
     if not is_export(folder):
         raise ConfigError(f"{folder} is no export: `ragtune export browser {folder}` makes one")
     handler = functools.partial(_Handler, directory=str(folder.resolve()))
-    kind = type("_Server6", (_Server,), {"address_family": socket.AF_INET6})
+    kind = _Server6 if ":" in host else _Server
     try:
-        return (kind if ":" in host else _Server)((host, port), handler)
+        return kind((host, port), handler)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error}") from None

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import html
 import json
-import shutil
 import tempfile
 import zlib
 from collections.abc import Mapping
@@ -118,15 +117,15 @@ def export(
 def is_export(folder: Path) -> bool:
     """Whether `folder` is what `export` writes."""
     try:
-        return json.loads((folder / MANIFEST).read_text("utf-8")).get("kind") == KIND
+        return bool(json.loads((folder / MANIFEST).read_text("utf-8")).get("kind") == KIND)
     except (OSError, ValueError, AttributeError):
         return False
 
 
 def _replaceable(target: Path) -> None:
-    if target.exists() and not is_export(target):
-        if not target.is_dir() or any(target.iterdir()):
-            raise ConfigError(f"{target} is there and is no earlier export: name another folder")
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not empty and not is_export(target):
+        raise ConfigError(f"{target} is there and is no earlier export: name another folder")
 
 
 def _data(
@@ -217,9 +216,9 @@ def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path |
         put(name, raw)
     for path in sorted((OWN / "js").glob("*.js")):
         put(f"js/{path.name}", path.read_bytes())
-    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs") if runtime else ():
-        raw = (runtime / "dist" / name).read_bytes()
-        put(f"vendor/{name}", _without_source_map(raw))
+    if runtime is not None:
+        for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"):
+            put(f"vendor/{name}", _without_source_map((runtime / "dist" / name).read_bytes()))
     manifest = _json({
         "kind": KIND, "format": FORMAT, **about, "data": [asdict(d) for d in data],
         "shell": ["./", *shell],
@@ -241,5 +240,3 @@ def _without_source_map(raw: bytes) -> bytes:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-
-
