@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from ragtune.errors import ConfigError
-from ragtune.export.browser.write import is_export
+from ragtune.export.browser.write import MANIFEST, is_export, policy
 
-# Threads in WebAssembly need an isolated page; the policy lets nothing in the page reach elsewhere.
-# blob: is for the workers of wllama, the optional generator.
+# Threads in WebAssembly need an isolated page.
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-        "img-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -42,12 +37,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "ragtune-preview"
     sys_version = ""
+    policy = ""
 
     def end_headers(self) -> None:
         for name, value in HEADERS.items():
             self.send_header(name, value)
+        self.send_header("Content-Security-Policy", f"{self.policy}; frame-ancestors 'none'")
         # Files under data/ are named by their content; the rest is asked for again.
-        kept = self.path.startswith("/data/")
+        kept = self.path.startswith(("/data/", "/generator/"))
         self.send_header("Cache-Control", "max-age=31536000, immutable" if kept else "no-cache")
         super().end_headers()
 
@@ -80,7 +77,9 @@ def server(folder: Path, host: str = "127.0.0.1", port: int = 0) -> http.server.
     """
     if not is_export(folder):
         raise ConfigError(f"{folder} is no export: `ragtune export browser {folder}` makes one")
-    handler = functools.partial(_Handler, directory=str(folder.resolve()))
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    kind_of = type("_Handler", (_Handler,), {"policy": policy(bool(manifest.get("generator")))})
+    handler = functools.partial(kind_of, directory=str(folder.resolve()))
     kind = _Server6 if ":" in host else _Server
     try:
         return kind((host, port), handler)

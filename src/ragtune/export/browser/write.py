@@ -27,7 +27,14 @@ FORMAT = 1
 KIND = "ragtune-browser"  # of manifest.json: which folders an export may replace
 MANIFEST = "manifest.json"
 PAGE = ("index.html", "app.js", "view.js", "texts.js", "style.css", "icon.svg", "worker.js",
-        "load.js", "app.webmanifest")  # fmt: skip
+        "load.js", "writer.js", "app.webmanifest")  # fmt: skip
+# Nothing in the page reaches elsewhere. wllama, the optional generator, gets its worker and its
+# module as blobs: from the page itself.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'{blob}; worker-src 'self'{blob}; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'none'"
+)
 OWN = Path(str(files("ragtune.export.browser")))
 
 
@@ -110,7 +117,7 @@ def export(
     parts = {d.name: d.bytes for d in data} | {"page": shell}
     return Exported(
         target, made.documents, made.passages, made.sentences, sum(parts.values()),
-        generator["bytes"] if generator else 0, parts,
+        generator["bytes"] + generator["wasm"]["bytes"] if generator else 0, parts,
     )  # fmt: skip
 
 
@@ -120,6 +127,11 @@ def is_export(folder: Path) -> bool:
         return bool(json.loads((folder / MANIFEST).read_text("utf-8")).get("kind") == KIND)
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def policy(generator: bool) -> str:
+    """The page's Content-Security-Policy."""
+    return POLICY.format(blob=" blob:" if generator else "")
 
 
 def _replaceable(target: Path) -> None:
@@ -210,6 +222,7 @@ def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path |
     for name in PAGE:
         raw = (OWN / "page" / name).read_bytes()
         if name == "index.html":
+            raw = raw.replace(b"{{policy}}", policy(bool(about["generator"])).encode())
             raw = raw.replace(b"{{title}}", title.encode())
         elif name == "app.webmanifest":
             raw = raw.replace(b'"{{title}}"', _json(about["title"]))
@@ -218,7 +231,9 @@ def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path |
         put(f"js/{path.name}", path.read_bytes())
     if runtime is not None:
         for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"):
-            put(f"vendor/{name}", _without_source_map((runtime / "dist" / name).read_bytes()))
+            put(f"vendor/{name}", vendor.script(runtime / "dist" / name))
+    if about["generator"]:
+        shell.append("vendor/wllama.js")
     manifest = _json({
         "kind": KIND, "format": FORMAT, **about, "data": [asdict(d) for d in data],
         "shell": ["./", *shell],
@@ -230,12 +245,6 @@ def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path |
     worker = (OWN / "page" / "sw.js").read_bytes()
     (folder / "sw.js").write_bytes(worker.replace(b"{{version}}", version[:16].encode()))
     return sum((folder / name).stat().st_size for name in (*shell, MANIFEST, "sw.js"))
-
-
-def _without_source_map(raw: bytes) -> bytes:
-    """A library without the line that makes developer tools ask for a file that is not here."""
-    lines = raw.splitlines(keepends=True)
-    return b"".join(line for line in lines if not line.startswith(b"//# sourceMappingURL="))
 
 
 def _json(value: Any) -> bytes:

@@ -5,6 +5,7 @@ import * as asked from './question.js';
 import { grow } from './quoting.js';
 import { sentences } from './sentences.js';
 import * as support from './support.js';
+import { headingPath } from './places.js';
 import { superseded } from './versions.js';
 import * as words from './words.js';
 
@@ -268,6 +269,7 @@ function phrase(unit, end) {
 function sentence(document, unit, start, end, score, [phrase_start, phrase_end]) {
   return {
     uri: document.uri, title: document.title, sha256: document.sha256, start, end,
-    text: document.text.slice(start, end), score, place: unit.stored.place, phrase_start, phrase_end,
+    text: document.text.slice(start, end), score, place: unit.stored.place, phrase_start,
+    phrase_end, headings: headingPath(document, start),
   };
 }

@@ -17,6 +17,13 @@ export const STOP_WORDS = list(`a about above after again all also am an and any
   whom whose why will with would you your yours does anyone someone something anything know`);
 const NEGATIONS = list(`no not never none nobody nothing neither nor cannot without except unless nicht
   kein keine keinen keiner keines nie ohne non pas jamais sans`);
+const CRITICAL = list(`before after until since over under above below more less fewer least most
+  maximum minimum max min only always all every each must may mandatory optional required free except
+  unless increase increased decrease decreased higher lower earlier later instead exclusive inclusive
+  including excluding daily weekly monthly quarterly annually yearly`);
+export const LIMITS = list('most least maximum minimum max min mindestens höchstens maximal');
+const RATES = list(`second minute hour day night week weekend month quarter year person head employee
+  kilometre kilometer km mile piece unit metre meter`);
 const SMALL = new Map(`zero one two three four five six seven eight nine ten eleven twelve thirteen
   fourteen fifteen sixteen seventeen eighteen nineteen twenty`.split(/\s+/).map((w, n) => [w, `${n}`]));
 
@@ -84,6 +91,16 @@ export function names(text) {
 /** Whether the text holds a negation ("not", "n't", "without", "except", …). */
 export function negated(text) {
   return tokens(text).some(isNegation);
+}
+
+/** The words of `text` that limit or order a claim ("at most", "before", "only"). */
+export function critical(text) {
+  return new Set(tokens(text).filter((t) => CRITICAL.has(t)));
+}
+
+/** What the text counts by or in: "28 EUR a day" by day; as stems. */
+export function rates(text) {
+  return new Set(tokens(text).filter((t) => RATES.has(t.replace(/s$/, ''))).map(stem));
 }
 
 function isNegation(token) {

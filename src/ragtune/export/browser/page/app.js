@@ -122,8 +122,35 @@ function show(box, question, answer) {
     parts.push(element('details', { className: 'more' },
       element('summary', {}, title), places(rest.slice(0, MORE), texts, open)));
   }
+  if (about.generator && answer.status === 'cited') parts.push(writing(question, answer));
   parts.push(element('p', { className: 'quiet took' }, texts.took(Math.round(answer.timings.total))));
   box.replaceChildren(...parts);
+}
+
+/** The button that lets the language model write, and what becomes of it. */
+function writing(question, answer) {
+  const box = element('div', { className: 'writing' });
+  const size = Math.round((about.generator.bytes + about.generator.wasm.bytes) / 1e6);
+  const start = async () => {
+    const note = element('p', { className: 'quiet', role: 'status' }, texts.writing);
+    const draft = element('p', { className: 'reply draft', 'aria-hidden': 'true' });
+    box.replaceChildren(note, draft);
+    try {
+      const { write } = await import('./writer.js');
+      const base = new URL('./', import.meta.url).href;
+      const kept = await write(question, answer, about.generator, base,
+        (done, total) => (note.textContent = done < total
+          ? texts.fetching(Math.floor((100 * done) / total)) : texts.writing),
+        (text) => (draft.textContent = text));
+      const text = kept.map((one) => one.text).join('\n');
+      box.replaceChildren(element('p', { className: 'reply' }, text),
+        element('p', { className: 'quiet' }, text ? texts.written : texts.unwritten));
+    } catch (error) {
+      box.replaceChildren(element('p', { className: 'problem', role: 'alert' }, texts.error(error.message)));
+    }
+  };
+  box.append(element('button', { type: 'button', className: 'chip', onclick: start }, texts.write(size)));
+  return box;
 }
 
 // ---------------------------------------------------------------- a document, at a place

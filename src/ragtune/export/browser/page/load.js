@@ -63,9 +63,24 @@ async function unpacked(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+/** One more file that the manifest names, checked and kept like the others; unpacked if `packed`. */
+export async function fetched(file, base, report) {
+  const cache = globalThis.caches ? await caches.open(CACHE).catch(() => null) : null;
+  const url = new URL(file.path, base).href;
+  const kept = await cache?.match(url);
+  let bytes = kept && new Uint8Array(await kept.arrayBuffer());
+  if (bytes?.length !== file.bytes) {
+    let done = 0;
+    bytes = await download(url, file, (count) => report((done += count), file.bytes));
+    await cache?.put(url, new Response(bytes)).catch(() => {});
+  }
+  return file.packed ? unpacked(bytes) : bytes;
+}
+
 /** Deletes kept files of this folder that the manifest no longer names: what was withdrawn. */
 async function forget(cache, base, manifest) {
-  const named = new Set(manifest.data.map((file) => new URL(file.path, base).href));
+  const extra = manifest.generator ? [manifest.generator, manifest.generator.wasm] : [];
+  const named = new Set([...manifest.data, ...extra].map((file) => new URL(file.path, base).href));
   for (const request of await cache.keys()) {
     if (request.url.startsWith(base) && !named.has(request.url)) await cache.delete(request);
   }
