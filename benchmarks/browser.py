@@ -278,7 +278,7 @@ def report(results: dict[str, Any]) -> str:
         "Both compute exact integer products; exp, erf and the order of sums differ in the last "
         "digit, and where that moves one rounding to int8 the difference grows through the layers "
         "(onnxruntime-web differs from onnxruntime likewise). With Python's vector given, "
-        "the search is the same but for near ties (tests/integration/test_export_browser.py).",
+        "the search is the same but for near ties (tests/integration/test_export_browser_page.py).",
         "", "## Milliseconds a question, one thread", "",
         "| | search p50 | evidence p50 | total p50 (p95) | Python's total p50 (p95) |",
         "|---|---|---|---|---|",

@@ -13,7 +13,12 @@
 #include <wasm_simd128.h>
 
 enum { WIDTH = 384, WIDE = 1536, HEADS = 12, HEAD = 32, LAYERS = 6, MOST = 256 };
-enum { ROWS = 4, COLUMNS = 8 };  // of one step of a product
+// Of one step of a product: as many sums as there are registers.
+#ifdef __wasm_relaxed_simd__
+enum { ROWS = 4, COLUMNS = 8 };
+#else
+enum { ROWS = 2, COLUMNS = 8 };
+#endif
 
 typedef struct {
   int32_t in, out;
@@ -38,16 +43,44 @@ static float keys[HEAD * MOST], chances[MOST];
 
 float *input(void) { return x; }
 
-static inline v128_t dot(v128_t a, v128_t b, v128_t sum) {
+// s[row][0..1] = products of ROWS rows of `quantised` and a block of COLUMNS columns.
+static inline void products(const int8_t *a, const uint8_t *w, int in, v128_t s[ROWS][2]) {
 #ifdef __wasm_relaxed_simd__
-  return (v128_t)__builtin_wasm_relaxed_dot_i8x16_i7x16_add_s_i32x4((__i8x16)a, (__i8x16)b,
-                                                                   (__i32x4)sum);
+  for (int i = 0; i < ROWS; i++) s[i][0] = s[i][1] = wasm_i32x4_splat(0);
+  for (int k = 0; k < in; k += 4, w += 32) {
+    v128_t left = wasm_v128_load(w), right = wasm_v128_load(w + 16);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < ROWS; i++) {
+      __i8x16 v = (__i8x16)wasm_v128_load32_splat(a + i * in + k);
+      s[i][0] = (v128_t)__builtin_wasm_relaxed_dot_i8x16_i7x16_add_s_i32x4(v, (__i8x16)left,
+                                                                          (__i32x4)s[i][0]);
+      s[i][1] = (v128_t)__builtin_wasm_relaxed_dot_i8x16_i7x16_add_s_i32x4(v, (__i8x16)right,
+                                                                          (__i32x4)s[i][1]);
+    }
+  }
 #else
-  v128_t low = wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_low_i8x16(a, b));
-  v128_t high = wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_high_i8x16(a, b));
-  v128_t even = wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
-  v128_t odd = wasm_i32x4_shuffle(low, high, 1, 3, 5, 7);
-  return wasm_i32x4_add(sum, wasm_i32x4_add(even, odd));
+  v128_t p[ROWS][4];  // two lanes a column, added at the end
+  for (int i = 0; i < ROWS; i++) p[i][0] = p[i][1] = p[i][2] = p[i][3] = wasm_i32x4_splat(0);
+  for (int k = 0; k < in; k += 4, w += 32) {
+    v128_t left = wasm_v128_load(w), right = wasm_v128_load(w + 16);
+    v128_t wide[4] = {wasm_i16x8_extend_low_i8x16(left), wasm_i16x8_extend_high_i8x16(left),
+                      wasm_i16x8_extend_low_i8x16(right), wasm_i16x8_extend_high_i8x16(right)};
+#pragma clang loop unroll(full)
+    for (int i = 0; i < ROWS; i++) {
+      v128_t v = wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(a + i * in + k));
+#pragma clang loop unroll(full)
+      for (int j = 0; j < 4; j++) {
+        p[i][j] = wasm_i32x4_add(p[i][j], wasm_i32x4_dot_i16x8(v, wide[j]));
+      }
+    }
+  }
+  for (int i = 0; i < ROWS; i++) {
+    for (int j = 0; j < 2; j++) {
+      v128_t even = wasm_i32x4_shuffle(p[i][2 * j], p[i][2 * j + 1], 0, 2, 4, 6);
+      v128_t odd = wasm_i32x4_shuffle(p[i][2 * j], p[i][2 * j + 1], 1, 3, 5, 7);
+      s[i][j] = wasm_i32x4_add(even, odd);
+    }
+  }
 #endif
 }
 
@@ -165,17 +198,7 @@ static void linear(float *values, const Linear *l, int rows, float *out) {
     for (int row = 0; row < rows; row += ROWS) {
       const int8_t *a = quantised + row * in;
       v128_t s[ROWS][2];
-      for (int i = 0; i < ROWS; i++) s[i][0] = s[i][1] = wasm_i32x4_splat(0);
-      const uint8_t *w = block;
-      for (int k = 0; k < in; k += 4, w += 32) {
-        v128_t left = wasm_v128_load(w), right = wasm_v128_load(w + 16);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < ROWS; i++) {
-          v128_t v = wasm_v128_load32_splat(a + i * in + k);
-          s[i][0] = dot(v, left, s[i][0]);
-          s[i][1] = dot(v, right, s[i][1]);
-        }
-      }
+      products(a, block, in, s);
       for (int i = 0; i < ROWS && row + i < rows; i++) {
         float *to = out + (row + i) * l->out;
         put(to, s[i][0], row_sums[row + i], l, column, 128 - zero, scale);
