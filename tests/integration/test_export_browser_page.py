@@ -430,3 +430,58 @@ def test_the_router_is_in_the_page(chromium: Any, own_company: Workspace, tmp_pa
         assert router.route(question).reply == "We are open from 9 to 5."
         assert "We are open from 9 to 5." in answer
         assert "We are open" not in ask(page, "How many days of leave do I get?").text_content()
+
+
+def test_written_sentences_are_checked_as_in_python(parts: Any) -> None:
+    from ragtune import claims
+    from ragtune.demo import SAMPLE
+
+    lines = (SAMPLE.parent / "train.jsonl").read_text("utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if row.get("evidence")][::3]
+    cases: list[tuple[str, str, str, str]] = []
+    for n, row in enumerate(rows):
+        for m in (n, (n + 7) % len(rows)):  # its own source, and another's
+            source = rows[m]["evidence"][0]
+            for claim in [*row["answer"].splitlines(), source["quote"].split(",")[0]]:
+                answers = row.get("answers") or [""]
+                cases.append((claim, source["quote"], source["document"], answers[0]))
+    here = [claims.supports(*case) for case in cases]
+    assert 0.1 < sum(here) / len(here) < 0.9
+    there = parts.evaluate(
+        """async (cases) => {
+          const { supports } = await import(new URL('js/claims.js', location.href).href);
+          return cases.map((one) => supports(...one));
+        }""",
+        cases,
+    )
+    assert there == here
+
+
+def test_the_commands(own_company: Workspace, tmp_path: Path) -> None:
+    """`export browser` and `preview` as a person runs them; Ctrl-C ends the latter quietly."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    import urllib.request
+
+    run = [sys.executable, "-m", "ragtune.cli"]
+    target = tmp_path / "page"
+    command = ["export", "browser", str(target), "--path", "*handbook*", "--json"]
+    done = subprocess.run(
+        [*run, *command, "-w", str(own_company.root)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["documents"] > 0
+    assert made["download"] == sum(made["parts"].values())
+    with subprocess.Popen(
+        [*run, "preview", str(target), "--port", "0", "--json"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as preview:  # fmt: skip
+        assert preview.stdout is not None
+        url = json.loads(preview.stdout.readline())["url"]
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.status == 200
+        preview.send_signal(signal.SIGINT)
+        assert preview.wait(10) == 0
