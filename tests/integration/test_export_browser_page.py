@@ -485,3 +485,35 @@ def test_the_commands(own_company: Workspace, tmp_path: Path) -> None:
             assert answer.status == 200
         preview.send_signal(signal.SIGINT)
         assert preview.wait(10) == 0
+
+
+def test_what_is_withdrawn_leaves_the_browser(
+    chromium: Any, company: Workspace, tmp_path: Path
+) -> None:
+    """A new export in the same place: the next load has it, and nothing of the old is kept."""
+
+    def export(pattern: str) -> set[str]:
+        write.export(
+            company.system, company.settings, tmp_path / "page", store=company.store,
+            where=Filter(path=(pattern,)),
+        )  # fmt: skip
+        manifest = json.loads((tmp_path / "page" / "manifest.json").read_text("utf-8"))
+        return {file["path"] for file in manifest["data"]}
+
+    kept = """async () => {
+      const cache = await caches.open('ragtune-data');
+      return (await cache.keys()).map((key) => new URL(key.url).pathname.slice(1));
+    }"""
+    first = export("*policies*")
+    # The preview holds the folder's path, so that it serves what stands there now.
+    with serving(server(tmp_path / "page")) as address, opened(chromium, address) as page:
+        page.wait_for_function("navigator.serviceWorker.controller")
+        assert set(page.evaluate(kept)) == first
+        second = export("*handbook*")
+        assert first != second
+        page.reload()
+        page.wait_for_selector("html[data-ready]", timeout=60_000)
+        assert set(page.evaluate(kept)) == second
+        listed = page.evaluate("document.getElementById('documents').textContent")
+        assert "handbook" in listed
+        assert "policies/" not in listed
