@@ -17,13 +17,8 @@ LAYERS = [
     {"tune"},
     {"compare", "route", "export"},
     {
-<<<<<<< HEAD
         "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
-        "cli_examples", "cli_models", "cli_compare", "cli_route", "server",
-=======
-        "render", "console", "demo", "cli", "cli_tune", "cli_examples", "cli_models",
-        "cli_compare", "cli_route", "cli_browser", "server",
->>>>>>> e64a0a0 (Export browser: documents searched and answered inside the page; the port agrees with Python on its first run)
+        "cli_examples", "cli_models", "cli_compare", "cli_route", "cli_browser", "server",
     },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
