@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 
 .PHONY: setup tune-setup demo test lint types unit integration wheel picture sample reader \
-	grounded-adapter clean
+	grounded-adapter encoder clean
 
 setup: $(VENV)/.installed
 	@$(BIN)/ragtune weights
@@ -63,6 +63,10 @@ grounded-adapter: tune-setup  ## makes src/ragtune/data/grounded again
 
 picture: setup  ## makes the picture of the demo in the README
 	$(BIN)/python scripts/demo_picture.py
+
+# The page's WebAssembly (src/ragtune/export/browser/encoder): clang and lld of LLVM 16 or newer.
+encoder:
+	src/ragtune/export/browser/encoder/build.sh
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragtune.cli_browser import browser, preview
 from ragtune.cli_compare import compare
 from ragtune.cli_demo import demo
 from ragtune.cli_examples import examples
@@ -46,7 +47,7 @@ GROUPS = {
     "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
     "Comparing": ("compare",),
-    "More": ("demo", "weights"),
+    "More": ("preview", "demo", "weights"),
 }
 
 
@@ -65,7 +66,8 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export, route, compare, demo):
+export.add_command(browser)
+for command in (examples, tune, models, export, preview, route, compare, demo):
     cli.add_command(command)
 
 

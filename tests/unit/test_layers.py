@@ -19,7 +19,7 @@ LAYERS = [
     {
         "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
         "cli_examples", "cli_models", "cli_compare", "cli_route", "cli_export",
-        "server",
+        "cli_browser", "server",
     },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
