@@ -12,7 +12,7 @@ from ragtune.cli_compare import compare
 from ragtune.cli_examples import examples
 from ragtune.cli_models import export, models
 from ragtune.cli_route import route
-from ragtune.cli_serve import serve
+from ragtune.cli_serve import mcp, serve
 from ragtune.cli_tune import tune
 from ragtune.console import (
     common,
@@ -45,7 +45,7 @@ GROUPS = {
     "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
     "Comparing": ("compare",),
-    "Serving": ("serve",),
+    "Serving": ("serve", "mcp"),
     "More": ("demo", "weights"),
 }
 
@@ -65,7 +65,7 @@ def cli() -> None:
     """Ask your documents privately, with citations that open at the exact passage."""
 
 
-for command in (examples, tune, models, export, route, compare, serve):
+for command in (examples, tune, models, export, route, compare, serve, mcp):
     cli.add_command(command)
 
 

@@ -60,6 +60,19 @@ def serve(
         run.serve(app, listening)
 
 
+@click.command()
+@common
+def mcp(workspace: str | None, as_json: bool) -> None:
+    """Serve the workspace to an MCP client over standard input and output."""
+    import asyncio
+
+    _extra()
+    from ragtune.server.mcp import over_stdio
+
+    with open_workspace(workspace) as opened:
+        asyncio.run(over_stdio(opened))
+
+
 def _check(host: str, behind_tls: tuple[str, ...]) -> str | None:
     """The token that RAGTUNE_TOKEN holds, if any. Raises ConfigError."""
     token = config.secret("RAGTUNE_TOKEN")

@@ -54,7 +54,7 @@ class Access:
     """Tokens and sessions of one server, in memory: a restart signs everyone out."""
 
     def __init__(self, token: str, options: Options) -> None:
-        self._token = token
+        self._token = token or secrets.token_urlsafe(32)  # an empty one would let everyone in
         self._options = options
         self._sessions: dict[str, _Session] = {}
         self._codes: dict[str, Principal] = {}

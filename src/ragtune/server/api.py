@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
@@ -10,19 +10,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from ragtune import places
 from ragtune.ask import Event
 from ragtune.render import jsonable
-from ragtune.server import bodies, sse
+from ragtune.server import bodies, opening, sse
 from ragtune.server.choices import choices, choose
 from ragtune.server.context import Call, Signed
 from ragtune.server.problems import Problem, request_id
 from ragtune.server.work import Queued
-from ragtune.types import Answer, Evidence, Filter, Token
+from ragtune.types import Answer, DocumentInfo, Evidence, Filter, Token
 
 router = APIRouter(prefix="/api")
-
-WINDOW = 4000  # characters of a document that one look shows at most
 
 
 @router.post("/search", tags=["questions"])
@@ -97,10 +94,15 @@ async def documents(
     infos = await call.work.other.run(call.view.documents)
     if errors:
         infos = [i for i in infos if i.error]
+    return JSONResponse(page_of(infos, after, limit))
+
+
+def page_of(infos: Sequence[DocumentInfo], after: str, limit: int) -> dict[str, Any]:
+    """The first `limit` of the documents (sorted by uri) behind the uri `after`."""
     left = [i for i in infos if i.uri > after] if after else infos
     page = left[:limit]
     more = page[-1].uri if len(left) > limit else None
-    return JSONResponse({"documents": jsonable(page), "total": len(infos), "next": more})
+    return {"documents": jsonable(page), "total": len(infos), "next": more}
 
 
 @router.get("/document", tags=["documents"])
@@ -109,22 +111,13 @@ async def document(
     uri: Annotated[str, Query(min_length=1, max_length=2000)],
     start: Annotated[int, Query(ge=0)] = 0,
     end: Annotated[int, Query(ge=0, description="0: as much as is shown at once")] = 0,
-    around: Annotated[int, Query(ge=0, le=2000, description="characters before and after")] = 0,
+    around: Annotated[
+        int, Query(ge=0, le=opening.AROUND, description="characters before and after")
+    ] = 0,
 ) -> Response:
     """A document's text around a span, and where the span stands in its source."""
     found = await call.work.other.run(call.view.document, uri)
-    last = len(found.text)
-    if start > last or (end and not start < end <= last):
-        raise Problem(400, f"start and end must be in order, up to {last}")
-    end = end or min(last, start + WINDOW)
-    low = max(0, start - around)
-    high = min(last, end + around, low + WINDOW + 2 * around)
-    place = places.place(found, start, min(end, high))
-    return JSONResponse({
-        "uri": found.uri, "title": found.title, "type": found.type, "sha256": found.sha256,
-        "length": last, "start": start, "end": end, "text_start": low, "text_end": high,
-        "text": found.text[low:high], "place": jsonable(place),
-    })  # fmt: skip
+    return JSONResponse(opening.window(found, start, end, around))
 
 
 @router.get("/models", tags=["models"])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from ragtune.errors import RagtuneError
-from ragtune.server import api, openai, problems, session
+from ragtune.server import api, mcp, openai, problems, session
 from ragtune.server.access import Access
 from ragtune.server.context import Server
 from ragtune.server.jobs import Jobs
@@ -40,6 +41,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
         workspace, options, Access(token, options), work, Jobs(workspace.root), Metrics(work)
     )
 
+    tools = mcp.Endpoint(server)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
@@ -48,7 +51,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
             thread = threading.Thread(target=_watch, args=(workspace, stop), name="ragtune-watch")
             thread.start()
         try:
-            yield
+            async with tools.running():
+                yield
         finally:
             server.stopping.set()
             stop.set()
@@ -70,6 +74,7 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     for part in (session, api, openai):
         app.include_router(part.router)
     app.add_middleware(Outermost, server=server)
+    app.router.routes.append(Route(mcp.PATH, tools, include_in_schema=False))
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
 
     @app.get("/", include_in_schema=False)

@@ -27,10 +27,10 @@ class Body(BaseModel):
 class Where(Body):
     """Exact restrictions on documents; see `ragtune.types.Filter`."""
 
-    path: list[Short] = Field([], max_length=20, description="globs over the uri")
-    type: list[Short] = Field([], max_length=20)
-    tag: list[Short] = Field([], max_length=20)
-    since: float | None = Field(None, description="POSIX seconds, included")
+    path: list[Short] = Field(default=[], max_length=20, description="globs over the uri")
+    type: list[Short] = Field(default=[], max_length=20)
+    tag: list[Short] = Field(default=[], max_length=20)
+    since: float | None = Field(default=None, description="POSIX seconds, included")
     until: float | None = None
 
     def filter(self) -> Filter:
@@ -42,7 +42,7 @@ class Search(Body):
     """A search."""
 
     query: Question
-    k: int = Field(10, ge=1, le=100)
+    k: int = Field(default=10, ge=1, le=100)
     where: Where | None = None
 
 
@@ -50,11 +50,13 @@ class Ask(Body):
     """A question; `history` holds the earlier questions of the conversation, oldest first."""
 
     question: Question
-    history: list[Question] = Field([], max_length=_LIMITS.history)
+    history: list[Question] = Field(default=[], max_length=_LIMITS.history)
     model: Short = "ragtune"
-    answer: Literal["quote", "write"] | None = Field(None, description="overrides the model's way")
+    answer: Literal["quote", "write"] | None = Field(
+        default=None, description="overrides the model's way"
+    )
     where: Where | None = None
-    stream: bool = Field(True, description="false: one JSON object, the answer")
+    stream: bool = Field(default=True, description="false: one JSON object, the answer")
 
 
 class SignIn(Body):

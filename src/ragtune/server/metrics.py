@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ragtune.server.work import Lane, Work
@@ -33,8 +35,8 @@ class Metrics:
         running = Gauge("ragtune_running", "Work running", ("lane",), registry=self._registry)
         waiting = Gauge("ragtune_waiting", "Work waiting", ("lane",), registry=self._registry)
         for lane in (work.search, work.generate, work.other):
-            running.labels(lane.name).set_function(lambda lane=lane: min(lane.entered, lane.slots))
-            waiting.labels(lane.name).set_function(lambda lane=lane: _queue(lane))
+            running.labels(lane.name).set_function(partial(_running, lane))
+            waiting.labels(lane.name).set_function(partial(_waiting, lane))
 
     def answered(self, answer: Answer) -> None:
         """Counts an answer and its stages."""
@@ -47,5 +49,9 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def _queue(lane: Lane) -> int:
+def _running(lane: Lane) -> float:
+    return min(lane.entered, lane.slots)
+
+
+def _waiting(lane: Lane) -> float:
     return lane.queue

@@ -26,7 +26,7 @@ from ragtune.ask import Event
 from ragtune.render import jsonable
 from ragtune.server import api, bodies, sse
 from ragtune.server.choices import OWN, choices
-from ragtune.server.context import Call, Signed
+from ragtune.server.context import Signed
 from ragtune.server.options import Limits
 from ragtune.server.problems import Problem, request_id
 from ragtune.server.work import Queued
@@ -81,7 +81,7 @@ class Chat(_Tolerant):
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    n: int = Field(1, ge=1, le=1)
+    n: int = Field(default=1, ge=1, le=1)
 
 
 class Embeddings(_Tolerant):
@@ -96,7 +96,7 @@ class Embeddings(_Tolerant):
         ]
     )
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = Field(None, ge=1, le=100_000)
+    dimensions: int | None = Field(default=None, ge=1, le=100_000)
 
 
 @router.get("/models")
@@ -140,7 +140,7 @@ async def chat(body: Chat, call: Signed, request: Request) -> Response:
             if isinstance(event, Answer):
                 message = {
                     "role": "assistant", "content": event.text, "refusal": None,
-                    "annotations": annotations(event, link),
+                    "annotations": cited(event, link),
                 }  # fmt: skip
                 choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
                 asked_tokens = call.server.workspace.system.embedder.count_tokens(asked.question)
@@ -186,7 +186,7 @@ async def _chunks(
             written += isinstance(event, Token)
             if isinstance(event, Answer):
                 yield chunk({"content": event.text})
-                last = {"annotations": annotations(event, link)}
+                last = {"annotations": cited(event, link)}
                 yield chunk(last, "stop", ragtune=_ours(event))
     if asked is not None:
         usage = {"choices": [], "usage": _usage(asked, written)}
@@ -206,7 +206,7 @@ def _ours(answer: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def annotations(answer: Answer, link: str) -> list[dict[str, Any]]:
+def cited(answer: Answer, link: str) -> list[dict[str, Any]]:
     """A `url_citation` for each marker in the text, in its order; `url` opens the place."""
     return [
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -32,14 +33,18 @@ def listen(host: str, port: int) -> socket.socket:
 class _Stopping(uvicorn.Server):
     """Tells streams without an end (progress of a job) that it is time to end."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], object]) -> None:
         super().__init__(config)
         self._stopping = stopping
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: no new requests, and those that run may end."""
+        """A signal: no new requests, and those that run may end; a second Ctrl-C ends them.
+
+        uvicorn would raise the signal again afterwards, and nothing would be closed.
+        """
         self._stopping()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def serve(app: FastAPI, opened: socket.socket) -> None:

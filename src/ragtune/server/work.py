@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -102,8 +102,8 @@ class Work:
 
     async def events(
         self, begin: Callable[[], Iterator[Event]], writes: bool, documents: bool
-    ) -> AsyncIterator[Event | Queued]:
-        """The events of a question: the Evidence from the search lane, the rest in the model's turn.
+    ) -> AsyncGenerator[Event | Queued]:
+        """The events of a question: Evidence from the search lane, the rest in the model's turn.
 
         What waits for the model says so, once, by a Queued. `writes` and `documents` are what the
         question was asked with: an answer that is quoted or declined never waits for the model.
@@ -119,6 +119,7 @@ class Work:
         if model and lane.entered >= lane.slots:
             made.put_nowait(Queued(lane.entered - lane.slots + 1))
         rest = asyncio.create_task(_rest(lane, events, made))
+        rest.add_done_callback(_seen)
         try:
             while (event := await made.get()) is not None:
                 yield event
@@ -140,6 +141,12 @@ async def _rest(
                 await lane.call(_close, events)
     finally:
         made.put_nowait(None)
+
+
+def _seen(rest: asyncio.Task[None]) -> None:
+    """What failed after the client had gone is nobody's to hear."""
+    if not rest.cancelled():
+        rest.exception()
 
 
 def _close(events: Iterator[Event]) -> None:
