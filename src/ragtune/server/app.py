@@ -15,14 +15,22 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from ragtune.errors import RagtuneError
-from ragtune.server import api, mcp, openai, problems, session
+from ragtune.server import (
+    api,
+    api_documents,
+    api_examples,
+    api_jobs,
+    api_models,
+    context,
+    mcp,
+    openai,
+    problems,
+    session,
+)
 from ragtune.server.access import Access
 from ragtune.server.context import Server
-from ragtune.server.jobs import Jobs
-from ragtune.server.metrics import Metrics
 from ragtune.server.middleware import Outermost
 from ragtune.server.options import Options
-from ragtune.server.work import Work
 from ragtune.workspace import Workspace
 
 log = logging.getLogger("ragtune.server")
@@ -36,17 +44,14 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     `token` is what programs send as bearer token. The caller opens the workspace and closes it.
     """
     options = options or Options()
-    work = Work(options.limits)
-    server = Server(
-        workspace, options, Access(token, options), work, Jobs(workspace.root), Metrics(work)
-    )
+    server = context.make(workspace, Access(token, options), options)
 
     tools = mcp.Endpoint(server)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
-        tasks = [asyncio.create_task(_load(server))]
+        tasks = [asyncio.create_task(_load(server)), asyncio.create_task(api_jobs.run_jobs(server))]
         if options.watch:
             thread = threading.Thread(target=_watch, args=(workspace, stop), name="ragtune-watch")
             thread.start()
@@ -61,7 +66,7 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
             await asyncio.gather(*tasks, return_exceptions=True)
             if options.watch:
                 await asyncio.to_thread(thread.join, 10.0)
-            work.close()
+            server.work.close()
 
     app = FastAPI(
         title="ragtune", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
@@ -71,13 +76,14 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     )  # fmt: skip
     app.state.server = server
     problems.install(app)
-    for part in (session, api, openai):
+    for part in (session, api, api_documents, api_examples, api_jobs, api_models, openai):
         app.include_router(part.router)
     app.add_middleware(Outermost, server=server)
     app.router.routes.append(Route(mcp.PATH, tools, include_in_schema=False))
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
 
     @app.get("/", include_in_schema=False)
+    @app.get("/open", include_in_schema=False)  # what a citation's url leads to
     async def page() -> Response:
         """The web page; it holds nothing before it has signed in."""
         return FileResponse(WEB / "index.html")

@@ -15,11 +15,14 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from ragtune.server.access import Access, Principal, Role
+from ragtune.server.examples import Examples
 from ragtune.server.jobs import Jobs
 from ragtune.server.metrics import Metrics
 from ragtune.server.options import Options
+from ragtune.server.pictures import Pictures
 from ragtune.server.problems import Problem
 from ragtune.server.scope import View
+from ragtune.server.uploads import Uploads
 from ragtune.server.work import Work
 from ragtune.workspace import Workspace
 
@@ -34,8 +37,22 @@ class Server:
     work: Work
     jobs: Jobs
     metrics: Metrics
+    examples: Examples
+    uploads: Uploads
+    pictures: Pictures = field(default_factory=Pictures)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # indexing that nobody waits for
+    wake: asyncio.Event = field(default_factory=asyncio.Event)  # there is a new job
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # streams without an end end
     ready: str = "the models are loading"  # empty: ready
+
+
+def make(workspace: Workspace, access: Access, options: Options) -> Server:
+    """A server over `workspace`."""
+    work = Work(options.limits)
+    root = workspace.root
+    uploads = Uploads(root, workspace.settings, options.limits.upload_bytes)
+    return Server(workspace, options, access, work, Jobs(root), Metrics(work), Examples(root),
+                  uploads)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,8 @@ from ragtune.server import api, bodies, context, opening
 from ragtune.server.access import OWNER, Access
 from ragtune.server.choices import OWN
 from ragtune.server.context import Call, Server
-from ragtune.server.jobs import Jobs
-from ragtune.server.metrics import Metrics
 from ragtune.server.options import Options
 from ragtune.server.problems import Problem
-from ragtune.server.work import Work
 from ragtune.types import Answer
 from ragtune.workspace import Workspace
 
@@ -146,11 +143,8 @@ class Endpoint:
 async def over_stdio(workspace: Workspace) -> None:
     """Serves the owner of the workspace until standard input ends."""
     options = Options(watch=False)
-    work = Work(options.limits)
-    server = Server(
-        workspace, options, Access("", options), work, Jobs(workspace.root), Metrics(work)
-    )
+    server = context.make(workspace, Access("", options), options)
     try:
         await tools(lambda _: context.of(server, OWNER)).run_stdio_async()
     finally:
-        work.close()
+        server.work.close()

@@ -34,7 +34,7 @@ class Metrics:
         )  # fmt: skip
         running = Gauge("ragtune_running", "Work running", ("lane",), registry=self._registry)
         waiting = Gauge("ragtune_waiting", "Work waiting", ("lane",), registry=self._registry)
-        for lane in (work.search, work.generate, work.other):
+        for lane in work.lanes:
             running.labels(lane.name).set_function(partial(_running, lane))
             waiting.labels(lane.name).set_function(partial(_waiting, lane))
 

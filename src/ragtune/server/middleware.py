@@ -37,7 +37,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-UPLOADS = "/api/files/"  # the only paths whose bodies are files
+UPLOADS = ("/api/files", "/api/examples/import")  # the only paths whose bodies are files
 
 
 class Outermost:

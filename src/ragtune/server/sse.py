@@ -16,9 +16,10 @@ from ragtune.server.options import Options
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
-def event(name: str, data: Any) -> bytes:
-    """One event."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+def event(name: str, data: Any, id: str = "") -> bytes:
+    """One event; a client that comes back sends the last `id` that it has seen."""
+    head = f"id: {id}\n" if id else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def data(value: Any) -> bytes:

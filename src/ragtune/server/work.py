@@ -94,10 +94,17 @@ class Work:
         self.search = Lane("search", limits.search_threads, limits.search_waiting)
         self.generate = Lane("generate", limits.generations, limits.generation_waiting)
         self.other = Lane("other", 2, 64)  # documents, jobs: what reads and writes files
+        self.index = Lane("index", 1, 256)  # what changes the index; one at a time anyway
+        self.pictures = Lane("pictures", 1, 64)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """All of them."""
+        return (self.search, self.generate, self.other, self.index, self.pictures)
 
     def close(self) -> None:
         """Lets all threads end."""
-        for lane in (self.search, self.generate, self.other):
+        for lane in self.lanes:
             lane.close()
 
     async def events(
