@@ -3,58 +3,24 @@
 import asyncio
 import json
 import os
-import signal
-import subprocess
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import httpx
 import pytest
+from serving import TOKEN, Served, ready, start, stop
 
 from ragtune.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
-TOKEN = "a-token-of-this-test-only"
-
-
-@dataclass(frozen=True)
-class Served:
-    url: str
-    code: str
-    process: "subprocess.Popen[str]"
-
-    def client(self, **headers: str) -> httpx.Client:
-        bearer = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.Client(base_url=self.url, headers={**bearer, **headers}, timeout=60)
-
-
-def start(workspace: Workspace, *options: str) -> Served:
-    command = [sys.executable, "-m", "ragtune.cli", "serve", "--port", "0", "--json", *options]
-    process = subprocess.Popen(
-        [*command, "-w", str(workspace.root)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "RAGTUNE_TOKEN": TOKEN},
-    )
-    assert process.stdout is not None
-    said = json.loads(process.stdout.readline())
-    return Served(said["url"], said["link"].partition("#token=")[2], process)
-
 
 @pytest.fixture(scope="module")
 def served(company: Workspace) -> Iterator[Served]:
-    running = start(company, "--no-watch")
-    transport = httpx.HTTPTransport(retries=5)
-    with httpx.Client(base_url=running.url, transport=transport) as client:
-        for _ in range(200):
-            if client.get("/readyz").status_code == 200:
-                break
-            asyncio.run(asyncio.sleep(0.1))
+    running = ready(start(company, "--no-watch"))
     yield running
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(30) == 0
+    stop(running)
 
 
 def test_nothing_without_signing_in(served: Served) -> None:
@@ -62,7 +28,7 @@ def test_nothing_without_signing_in(served: Served) -> None:
     open_to_all = {"/healthz", "/readyz"}
     for path, methods in schema["paths"].items():
         for method in methods:
-            answer = httpx.request(method, served.url + path.replace("{name}", "x"), json={})
+            answer = httpx.request(method, served.url + re.sub(r"\{[^}]*\}", "x", path), json={})
             if path in open_to_all:
                 assert answer.status_code == 200
             else:

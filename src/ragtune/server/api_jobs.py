@@ -60,9 +60,9 @@ async def compare(body: bodies.Compare, call: Editor, key: Key = "") -> Response
         if body.questions:
             questions = [q.model_dump() for q in body.questions]
             files["questions.jsonl"] = examples.lines(questions)
-        rows = [] if body.questions and not call.server.examples.rows.all() else (
-            call.server.examples.trainable()
-        )  # fmt: skip
+        rows = call.server.examples.trainable(none=bool(body.questions))
+        if body.questions and set(body.arms) == {"quote"}:
+            rows = []  # it neither learns nor writes: the examples would say nothing about it
         if rows:
             files[examples.FILE] = examples.lines(rows)
         return _add(call, "compare", body, files, key)
@@ -91,7 +91,7 @@ async def listed(
     after: Annotated[str, Query(max_length=64, description="`next` of the page before")] = "",
 ) -> Response:
     """The jobs, newest first."""
-    found = [j for j in await call.work.other.run(call.jobs.list) if kind in (None, j.kind)]
+    found = [j for j in await call.work.other.run(call.jobs.all) if kind in (None, j.kind)]
     at = next((n + 1 for n, job in enumerate(found) if job.id == after), 0) if after else 0
     page = found[at : at + limit]
     more = page[-1].id if at + limit < len(found) else None

@@ -146,10 +146,10 @@ class Examples:
         self.rows = Rows(folder / FILE)
         self.feedback = Rows(folder / FEEDBACK)
 
-    def trainable(self) -> list[Row]:
-        """The rows that may be trained on. Raises TuneError where there is none."""
+    def trainable(self, none: bool = False) -> list[Row]:
+        """The rows that may be trained on. Raises TuneError where there are none, unless `none`."""
         found = [row for row in self.rows.all() if row.get("reviewed") is not False]
-        if not found:
+        if not found and not none:
             raise TuneError("there are no examples yet: add some, or import a file")
         return found
 

@@ -80,7 +80,7 @@ class Jobs:
 
     # ------------------------------------------------------------ looking
 
-    def list(self) -> list[Job]:
+    def all(self) -> list[Job]:
         """All jobs, newest first."""
         found = [job for path in self._folder.glob("*/job.json") if (job := _read(path))]
         return sorted(found, key=lambda job: (job.created, job.id), reverse=True)
@@ -113,7 +113,7 @@ class Jobs:
         """
         with self._alone():
             if key:
-                for job in self.list():
+                for job in self.all():
                     if (job.key, job.owner, job.kind) == (key, owner, kind):
                         return job, False
             id = time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(4)
@@ -153,7 +153,7 @@ class Jobs:
 
     def tick(self) -> bool:
         """Settles what has ended, starts what is next; whether anything is queued or running."""
-        jobs = [job for job in self.list() if job.state in LIVE]
+        jobs = [job for job in self.all() if job.state in LIVE]
         if not jobs:
             return False
         with self._alone():
