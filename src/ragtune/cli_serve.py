@@ -34,11 +34,12 @@ def serve(
 
     given = _check(host, behind_tls)
     _extra()
-    from ragtune.server import run
+    from ragtune.server import run, tracing
     from ragtune.server.app import create_app
     from ragtune.server.options import Options
 
     logging.basicConfig(stream=sys.stderr, level=log_level.upper(), format="%(message)s")
+    tracing.setup()
     changes = ("fresh=never",) if watch else ()  # the watcher looks; questions need not
     with open_workspace(workspace, changes) as opened:
         listening = run.listen(host, port)

@@ -4,8 +4,11 @@ import asyncio
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -180,3 +183,39 @@ def test_the_official_mcp_client_over_http_and_stdio(served: Served, company: Wo
             await use(client)
 
     asyncio.run(both())
+
+
+def test_llm_asks_as_people_do_in_a_terminal(served: Served, tmp_path: Path) -> None:
+    settings = f"- model_id: company\n  model_name: ragtune\n  api_base: {served.url}/v1\n"
+    (tmp_path / "extra-openai-models.yaml").write_text(settings + "  api_key_name: company\n")
+    (tmp_path / "keys.json").write_text(json.dumps({"company": TOKEN}))
+    done = subprocess.run(
+        [sys.executable, "-m", "llm", "-m", "company",
+         "How many days of annual leave do full-time crew have?"],
+        env={**os.environ, "LLM_USER_PATH": str(tmp_path)}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "30 working days" in done.stdout, done.stderr
+
+
+def test_more_than_one_choice_is_refused_clearly(served: Served) -> None:
+    chat = {"messages": [{"role": "user", "content": "leave?"}], "n": 2}
+    with served.client() as client:
+        refused = client.post("/v1/chat/completions", json=chat)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "n"
+
+
+def test_a_stop_lets_a_stream_end_and_takes_nothing_new(company: Workspace) -> None:
+    running = ready(start(company, "--no-watch"))
+    written = {"question": "How many days of annual leave do full-time crew have?",
+               "model": "ragtune/rag"}  # fmt: skip
+    with running.client() as client, client.stream("POST", "/api/ask", json=written) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: evidence"
+        running.process.send_signal(signal.SIGTERM)
+        names = [line[7:] for line in lines if line.startswith("event: ")]
+        assert names[-1] == "answer"
+    assert running.process.wait(30) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(running.url + "/healthz")

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from ragtune.ask import Event
 from ragtune.render import jsonable
-from ragtune.server import bodies, opening, sse
+from ragtune.server import bodies, opening, sse, tracing
 from ragtune.server.choices import choices, choose
 from ragtune.server.context import Call, Signed
 from ragtune.server.problems import Problem, request_id
@@ -64,11 +64,15 @@ async def answering(call: Call, body: bodies.Ask) -> AsyncGenerator[Event | Queu
         writes,
         choice.documents,
     )
-    async with aclosing(events) as opened:
-        async for event in opened:
-            if isinstance(event, Answer):
-                call.server.metrics.answered(event)
-            yield event
+    written = 0
+    with tracing.question(choice.name) as traced:
+        async with aclosing(events) as opened:
+            async for event in opened:
+                written += isinstance(event, Token)
+                if isinstance(event, Answer):
+                    call.server.metrics.answered(event)
+                    traced.answered(event, written)
+                yield event
 
 
 async def _as_sse(events: AsyncGenerator[Event | Queued]) -> AsyncIterator[bytes]:

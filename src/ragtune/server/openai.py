@@ -30,7 +30,7 @@ from ragtune.server.context import Signed
 from ragtune.server.options import Limits
 from ragtune.server.problems import Problem, request_id
 from ragtune.server.work import Queued
-from ragtune.types import Answer, Citation, Token
+from ragtune.types import Answer, Citation, Evidence, Token
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -81,7 +81,7 @@ class Chat(_Tolerant):
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    n: int = Field(default=1, ge=1, le=1)
+    n: int = Field(default=1, ge=0, le=1000)
 
 
 class Embeddings(_Tolerant):
@@ -123,10 +123,14 @@ def _model(name: str) -> dict[str, Any]:
 @router.post("/chat/completions")
 async def chat(body: Chat, call: Signed, request: Request) -> Response:
     """Answers the last message of the user, with citations as `annotations`."""
+    if body.n != 1:
+        raise Problem(400, "n must be 1: a question has one verified answer", param="n")
     asked = _asked(body)
     id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
     head: dict[str, Any] = {"id": id, "created": created, "model": asked.model}
     link = str(request.base_url).rstrip("/")
+    if call.server.options.secure:  # a proxy in front speaks TLS
+        link = "https" + link.removeprefix("http")
     events = api.answering(call, asked)
     if body.stream:
         usage = body.stream_options is not None and body.stream_options.include_usage
@@ -182,7 +186,10 @@ async def _chunks(
         async for event in opened:
             if not began:
                 began = True
-                yield chunk({"role": "assistant", "content": ""})
+                first: dict[str, Any] = {}
+                if isinstance(event, Evidence):  # clients that know it show it at once
+                    first = {"quotes": jsonable(event.quotes), "support": event.support}
+                yield chunk({"role": "assistant", "content": ""}, ragtune=first)
             written += isinstance(event, Token)
             if isinstance(event, Answer):
                 yield chunk({"content": event.text})
