@@ -27,7 +27,7 @@ HEAVY = {
     "torch", "transformers", "peft", "onnx", "onnxruntime", "xllamacpp", "tokenizers", "tantivy",
     "numkong", "sqlalchemy", "pypdfium2", "docx", "pptx", "lxml", "selectolax", "watchfiles",
     "httpx", "rich", "gguf", "accelerate", "matplotlib", "pyarrow", "safetensors", "jinja2",
-    "fastapi", "starlette", "uvicorn", "pydantic", "mcp", "prometheus_client", "argon2",
+    "fastapi", "starlette", "uvicorn", "pydantic", "mcp", "prometheus_client", "argon2", "orjson",
 }  # fmt: skip
 # Only what surrounds one heavy library may import it at the top; it then counts as heavy itself.
 WRAPPERS = (

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
@@ -22,12 +23,20 @@ from ragtune.types import Answer, DocumentInfo, Evidence, Filter, Token
 router = APIRouter(prefix="/api")
 
 
+class Json(JSONResponse):
+    """JSON by orjson: hits hold much text, and search is what is asked most."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return orjson.dumps(content)
+
+
 @router.post("/search", tags=["questions"])
 async def search(body: bodies.Search, call: Signed) -> Response:
     """The best passages for a query."""
     where = body.where.filter() if body.where else None
     hits = await call.work.search.run(call.view.search, body.query, body.k, where)
-    return JSONResponse({"query": body.query, "hits": jsonable(hits)})
+    return Json({"query": body.query, "hits": jsonable(hits)})
 
 
 @router.post("/ask", tags=["questions"])
@@ -43,7 +52,7 @@ async def ask(body: bodies.Ask, call: Signed, request: Request) -> Response:
     async with aclosing(events) as opened:
         async for event in opened:
             if isinstance(event, Answer):
-                return JSONResponse(jsonable(event))
+                return Json(jsonable(event))
     raise AssertionError("events end with an Answer")
 
 
