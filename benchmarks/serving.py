@@ -221,12 +221,12 @@ async def streams(port: int, questions: Sequence[str], count: int) -> dict[str, 
 
 def measure(work: Path, peer: Path | None, chats: int) -> dict[str, Any]:
     """Everything in one run, the two servers in turns."""
-    rounds, _ = peers_corpus.questions(6)
+    rounds, _ = peers_corpus.questions(4)
     questions = [q for part in rounds for q in part]
     found: dict[str, Any] = {"about": machine.describe("fastapi", "uvicorn", "txtai")}
     rows: list[dict[str, Any]] = []
     for turn in range(ROUNDS):
-        part = questions[turn * 600 : (turn + 1) * 600]
+        part = questions[turn * 300 : (turn + 1) * 300]
         servers: list[tuple[str, Callable[[], Any], Callable[[str], bytes]]] = [
             ("ragtune", lambda: ragtune(work / f"ragtune-{PASSAGES}"),
              lambda q: post("/api/search", {"query": q, "k": 10})),
@@ -248,8 +248,8 @@ def measure(work: Path, peer: Path | None, chats: int) -> dict[str, Any]:
                         one = asyncio.run(load(port, again, clients, 3.0))
                         rows.append({"system": name, "round": turn, "query": "again", **one})
                 if name == "ragtune" and turn == 0:
-                    found["evidence"] = asyncio.run(first_evidence(port, questions[1100:1160]))
-                    found["streams"] = asyncio.run(streams(port, questions[900:], chats))
+                    found["evidence"] = asyncio.run(first_evidence(port, questions[740:800]))
+                    found["streams"] = asyncio.run(streams(port, questions[600:], chats))
             finally:
                 process.terminate()
                 process.wait(60)
