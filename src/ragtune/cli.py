@@ -15,6 +15,7 @@ from ragtune.cli_examples import examples
 from ragtune.cli_export import export
 from ragtune.cli_models import models
 from ragtune.cli_route import route
+from ragtune.cli_serve import mcp, serve
 from ragtune.cli_tune import tune
 from ragtune.console import (
     common,
@@ -47,7 +48,8 @@ GROUPS = {
     "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
     "Comparing": ("compare",),
-    "More": ("preview", "demo", "weights"),
+    "Serving": ("serve", "mcp", "preview"),
+    "More": ("demo", "weights"),
 }
 
 
@@ -67,7 +69,7 @@ def cli() -> None:
 
 
 export.add_command(browser)
-for command in (examples, tune, models, export, preview, route, compare, demo):
+for command in (examples, tune, models, export, preview, route, compare, serve, mcp, demo):
     cli.add_command(command)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragtune.console import column_names, common, open_workspace, out, progress
+from ragtune import config
+from ragtune.console import column_names, common, open_workspace, out, progress, tell
 from ragtune.errors import ConfigError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
@@ -124,7 +125,6 @@ def _only_for_models(given: dict[str, Any]) -> None:
 def _reader(
     opened: Workspace, file: Path, columns: tuple[str, ...], seed: int, as_json: bool
 ) -> None:
-    from ragtune import config
     from ragtune.models.reader import FOLDER
     from ragtune.tune.examples import read_examples
     from ragtune.tune.reader import tune_reader
@@ -152,6 +152,9 @@ def _reader(
 def _note(line: str) -> None:
     from ragtune import render
 
+    if config.progress_as_json():
+        tell("note", line)
+        return
     click.echo(click.style(f"note: {render.safe(line)}", fg="yellow"), err=True)
 
 
@@ -165,7 +168,9 @@ class _Steps:
     def __call__(self, step: Step) -> None:
         from ragtune.tune.train import detail
 
-        if not self.silent and time.monotonic() - self.last > _QUIET:
+        if config.progress_as_json():
+            tell("step", step)
+        elif not self.silent and time.monotonic() - self.last > _QUIET:
             self.last = time.monotonic()
             click.echo(f"step {step.step}/{step.total}: {detail(step)}", err=True)
 

@@ -134,6 +134,11 @@ def no_colour() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
+def progress_as_json() -> bool:
+    """Whether `RAGTUNE_PROGRESS=json` asks for progress as JSON Lines on standard error."""
+    return os.environ.get("RAGTUNE_PROGRESS") == "json"
+
+
 def secret(variable: str) -> str | None:
     """The value of an environment variable that holds a key."""
     return os.environ.get(variable) or None

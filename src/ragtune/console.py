@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ragtune import config
 from ragtune.errors import ConfigError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
+    from ragtune import types
     from ragtune.ingest.sync import SyncReport
     from ragtune.types import Filter, OnProgress
     from ragtune.workspace import Workspace
 
 _QUIET_SECONDS = 15.0  # between two lines about long work, where there is no terminal
+_EVERY = 0.25  # seconds between two lines of progress
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -123,8 +127,6 @@ def _seconds(date: str | None, whole_day: bool) -> float | None:
 
 def coloured() -> bool:
     """Whether standard output shows colours: a terminal, and nobody asked for none."""
-    from ragtune import config
-
     return sys.stdout.isatty() and not config.no_colour()
 
 
@@ -157,9 +159,37 @@ def show_report(report: SyncReport, dry_run: bool, as_json: bool, exit_code: boo
         raise SystemExit(1)
 
 
+def tell(name: str, value: object) -> None:
+    """A line of JSON on standard error for the program that runs this one."""
+    from ragtune import render
+
+    click.echo(render.to_json({name: value}), err=True)
+
+
+class _Told:
+    """Progress for that program; steps that follow each other too quickly are left out."""
+
+    def __init__(self) -> None:
+        self._last = ("", 0.0)
+
+    def __call__(self, step: types.Progress) -> None:
+        what, at = self._last
+        now = time.monotonic()
+        if step.what == what and now - at < _EVERY and step.done != step.total:
+            return
+        self._last = (step.what, now)
+        tell("progress", step)
+
+
 @contextmanager
 def progress(as_json: bool) -> Iterator[OnProgress | None]:
-    """A progress bar with an ETA on a terminal; elsewhere a line now and then of long work."""
+    """A progress bar with an ETA on a terminal; a line now and then elsewhere.
+
+    With `RAGTUNE_PROGRESS=json`, as the server runs it: a line of JSON a step, four a second.
+    """
+    if config.progress_as_json():
+        yield _Told()
+        return
     if as_json or not sys.stderr.isatty():
         yield None if as_json else _now_and_then()
         return
@@ -171,8 +201,6 @@ def progress(as_json: bool) -> Iterator[OnProgress | None]:
         TextColumn,
         TimeRemainingColumn,
     )
-
-    from ragtune import types
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))  # fmt: skip
@@ -191,8 +219,6 @@ def progress(as_json: bool) -> Iterator[OnProgress | None]:
 def _now_and_then() -> OnProgress:
     """Writes to standard error what long work is at, with the time it will take from its pace."""
     import time
-
-    from ragtune import types
 
     began: dict[str, tuple[float, int]] = {}
     last = time.monotonic()

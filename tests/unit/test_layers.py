@@ -19,7 +19,7 @@ LAYERS = [
     {
         "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
         "cli_examples", "cli_models", "cli_compare", "cli_route", "cli_export",
-        "cli_browser", "server",
+        "cli_browser", "cli_serve", "server",
     },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -28,9 +28,13 @@ HEAVY = {
     "torch", "transformers", "peft", "onnx", "onnxruntime", "xllamacpp", "tokenizers", "tantivy",
     "numkong", "sqlalchemy", "pypdfium2", "docx", "pptx", "lxml", "selectolax", "watchfiles",
     "httpx", "rich", "gguf", "accelerate", "matplotlib", "pyarrow", "safetensors", "jinja2",
+    "fastapi", "starlette", "uvicorn", "pydantic", "mcp", "prometheus_client", "argon2", "orjson",
 }  # fmt: skip
 # Only what surrounds one heavy library may import it at the top; it then counts as heavy itself.
-WRAPPERS = ("ragtune.ingest.sql_connection", "ragtune.ingest.parse.", "ragtune.tune.network")
+WRAPPERS = (
+    "ragtune.ingest.sql_connection", "ragtune.ingest.parse.", "ragtune.tune.network",
+    "ragtune.server.",
+)  # fmt: skip
 
 
 def dotted(path: Path) -> str:

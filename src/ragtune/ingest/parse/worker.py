@@ -35,7 +35,7 @@ def serve(memory_mb: int, seconds: float) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # what parsers print must not reach the pipe or the terminal
         os.dup2(nothing, stream)
-    _limit(memory_mb)
+    limit(memory_mb)
     from ragtune.ingest.parse import parse
 
     while (name := receive(requests)) is not None:
@@ -60,7 +60,8 @@ def serve(memory_mb: int, seconds: float) -> None:
             return
 
 
-def _limit(memory_mb: int) -> None:
+def limit(memory_mb: int) -> None:
+    """This process gets no more memory than that, and leaves no core file."""
     import resource
 
     size = memory_mb << 20

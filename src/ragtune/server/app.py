@@ -1,0 +1,119 @@
+"""The application: `create_app(workspace, token)` is all that a test or another server needs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+from ragtune.errors import RagtuneError
+from ragtune.server import (
+    api,
+    api_documents,
+    api_examples,
+    api_jobs,
+    api_models,
+    context,
+    mcp,
+    openai,
+    problems,
+    session,
+)
+from ragtune.server.access import Access
+from ragtune.server.context import Server
+from ragtune.server.middleware import Outermost
+from ragtune.server.options import Options
+from ragtune.workspace import Workspace
+
+log = logging.getLogger("ragtune.server")
+
+WEB = Path(__file__).parent / "web"
+
+
+def create_app(workspace: Workspace, token: str, options: Options | None = None) -> FastAPI:
+    """The application over `workspace`; `app.state.server` is its Server.
+
+    `token` is what programs send as bearer token. The caller opens the workspace and closes it.
+    """
+    options = options or Options()
+    server = context.make(workspace, Access(token, options), options)
+
+    tools = mcp.Endpoint(server)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stop = threading.Event()
+        tasks = [asyncio.create_task(_load(server)), asyncio.create_task(api_jobs.run_jobs(server))]
+        if options.watch:
+            thread = threading.Thread(target=_watch, args=(workspace, stop), name="ragtune-watch")
+            thread.start()
+        try:
+            async with tools.running():
+                yield
+        finally:
+            server.stopping.set()
+            stop.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if options.watch:
+                await asyncio.to_thread(thread.join, 10.0)
+            server.work.close()
+
+    app = FastAPI(
+        title="ragtune", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        # FastAPI's own would record what was sent; ours does not
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )  # fmt: skip
+    app.state.server = server
+    problems.install(app)
+    for part in (session, api, api_documents, api_examples, api_jobs, api_models, openai):
+        app.include_router(part.router)
+    app.add_middleware(Outermost, server=server)
+    app.router.routes.append(Route(mcp.PATH, tools, include_in_schema=False))
+    app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
+
+    @app.get("/", include_in_schema=False)
+    @app.get("/open", include_in_schema=False)  # what a citation's url leads to
+    async def page() -> Response:
+        """The web page; it holds nothing before it has signed in."""
+        return FileResponse(WEB / "index.html")
+
+    return app
+
+
+async def _load(server: Server) -> None:
+    """Loads what a question needs, so that the first one does not wait for it."""
+    try:
+        await server.work.search.run(_warm, server.workspace)
+        server.ready = ""
+    except RagtuneError as error:
+        server.ready = str(error)
+        log.error("not ready: %s", error)
+
+
+def _warm(workspace: Workspace) -> None:
+    system = workspace.system
+    system.store.search("warm", system.embedder.embed(["warm"])[0], 1)
+    if system.reader is not None:
+        system.reader.read("warm", ["warm"])
+
+
+def _watch(workspace: Workspace, stop: threading.Event) -> None:
+    try:
+        workspace.watch(stop, lambda report: log.info("folders: %s changes", _changes(report)))
+    except Exception:
+        log.exception("the folders are no longer watched")
+
+
+def _changes(report: object) -> int:
+    return sum(len(getattr(report, n)) for n in ("added", "changed", "moved", "deleted"))
