@@ -70,9 +70,7 @@ def _render(request: Request, template: str, status: int = 200, **given: Any) ->
         modules=modules, path=request.url.path, **given,
     )  # fmt: skip
     headers = {"Cache-Control": "no-store", "Content-Language": language}
-    return assets.packed(
-        request, html.encode(), "text/html; charset=utf-8", headers, status=status
-    )
+    return assets.packed(request, html.encode(), "text/html; charset=utf-8", headers, status=status)
 
 
 def _language(request: Request) -> str:
