@@ -145,7 +145,7 @@ def test_ask_opens_the_page_and_the_rows_and_says_what_is_stale(
 
         turn = ask(page, "What is to be done when a Kondor shows K09?")
         turn.locator(".chip[data-uri$='.csv'], .chip[data-uri$='.xlsx']").first.click()
-        assert "K09" in page.locator("#source tr.here").first.inner_text()
+        page.locator("#source tr.here", has_text="K09").first.wait_for()
         page.keyboard.press("Escape")
 
         remote = ask(page, "How many days a week may I work from home?")

@@ -20,7 +20,7 @@ def used() -> set[str]:
     found: set[str] = set()
     for path in SOURCES:
         for call in re.findall(r"\b(?:t|count|told)\(([^()]*)", path.read_text("utf-8")):
-            found |= set(re.findall(r"[\"'`]([a-z]+\.[\w-]+)[\"'`]", call))
+            found |= set(re.findall(r"[\"'`]([a-z]+\.[\w-]*[a-z0-9])[\"'`]", call))
     return found
 
 

@@ -12,10 +12,11 @@ export function chip(citation, mini = false) {
   const label = citation.place?.label ?? "";
   const said = [citation.marker && t("ask.source_n", { n: citation.marker }), title, label].filter(Boolean).join(", ");
   const made = h("button", {
-    type: "button", class: mini ? "chip mini" : "chip", "aria-label": said, "aria-expanded": "false",
+    type: "button", class: mini ? "chip mini" : "chip", "aria-label": mini ? said : null, "aria-expanded": "false",
     "aria-controls": "source", "data-uri": citation.uri, title: mini ? `${title}, ${label}` : citation.uri,
     onclick: () => open(citation, made),
   },
+  citation.marker && !mini ? h("span", { class: "hidden" }, t("ask.source")) : null,
   citation.marker ? h("span", { class: "n" }, String(citation.marker)) : null,
   mini ? null : [title, label ? ` · ${label}` : ""].join(""));
   return made;
@@ -24,8 +25,8 @@ export function chip(citation, mini = false) {
 /** Says on a chip that its source has changed. */
 export function markStale(button, state) {
   button.classList.add("stale");
-  button.append(icon("warn", "tiny"));
-  button.setAttribute("aria-label", `${button.getAttribute("aria-label")}, ${t(`source.${state}`)}`);
+  button.append(icon("warn", "tiny"), h("span", { class: "hidden" }, t(`source.${state}`)));
+  button.removeAttribute("aria-label");
 }
 
 /** A quote word for word: its key sentence bold, the answering words marked, its chip below. */

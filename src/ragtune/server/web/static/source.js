@@ -153,11 +153,24 @@ function structure(found, span, phrase) {
         if (blocks[i].kind === "row") rows.push({ at: blocks[i].at, here: touches(blocks[i]), cells: cells(cut(blocks[i]).join("")) });
       }
       i--;
-      made.push(rows.length ? rowsTable(rows) : h("p", {}, content(block)));
+      made.push(rows.length ? alike(rows).map(rowsTable) : h("p", {}, content(block)));
     } else if (block.at === "header" && found.type === "eml") made.push(mailHead(cut(block).join(""), touches(block)));
     else made.push(h("p", { class: touches(block) ? "passage" : null }, content(block)));
   }
-  return made;
+  return made.flat();
+}
+
+/** Rows apart by their columns: two tables may stand under each other without a header between. */
+function alike(rows) {
+  const tables = [];
+  let names = new Set();
+  for (const row of rows) {
+    const own = row.cells.map(([name]) => name);
+    if (!own.some((name) => names.has(name))) { tables.push([]); names = new Set(); }
+    own.forEach((name) => names.add(name));
+    tables.at(-1).push(row);
+  }
+  return tables;
 }
 
 function rowsTable(rows) {
