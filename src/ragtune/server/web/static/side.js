@@ -15,7 +15,7 @@ function column(model, question) {
   const better = h("button", { type: "button", disabled: true }, icon("check"), t("side.better"));
   const element = h("article", { class: "column", "aria-label": arm(model.name) },
     h("div", {}, h("h2", {}, arm(model.name)), h("p", { class: "soft small" }, says(model.name))),
-    h("div", { class: "body" }, answer.element),
+    h("div", { class: "body", tabindex: "0", role: "region", "aria-label": t("side.answer", { name: arm(model.name) }) }, answer.element),
     h("dl", { class: "figures" }, [["time", time], ["cost", cost], ["citations", cites]].map(([key, value]) => h("div", {}, h("dt", {}, t(`side.${key}`)), value))),
     better);
   async function run() {

@@ -90,14 +90,14 @@ async function check() {
   try {
     const found = await api("/api/examples/check", { method: "POST", json: { show: 2 } });
     const findings = found.report.findings;
-    into.replaceChildren(
+    into.replaceChildren(h("div", { class: "stack" },
       h("p", { class: `banner ${found.ok ? "good" : "bad"}` }, h("strong", {}, t(found.ok ? "train.ok" : "train.stops")), " ", t("train.checked", { n: number(found.report.examples) })),
       findings.length ? h("ul", { class: "findings" }, findings.map((f) => h("li", {}, h("span", { class: `badge ${SEVERITY[f.severity]}` }, t(`train.${f.severity}`)),
         h("div", {}, h("p", {}, f.message), h("p", { class: "soft small" }, f.advice))))) : null,
       found.preview.length ? h("div", { class: "stack" }, h("h3", {}, t("train.tokens")), h("p", { class: "soft small" }, t("train.tokens_says")),
         found.preview.map((view) => h("div", {}, h("p", { class: "soft small" }, t("train.tokens_count", { prompt: number(view.prompt_tokens), trained: number(view.trained_tokens) })),
           h("div", { class: "tokens", tabindex: "0", role: "region", "aria-label": t("train.tokens") }, view.pieces.map((p) => (p.trained ? h("span", { class: "trained" }, p.text) : p.text)))))) : null,
-      found.note ? h("p", { class: "soft small" }, found.note) : null);
+      found.note ? h("p", { class: "soft small" }, found.note) : null));
     announce(t(found.ok ? "train.ok" : "train.stops"));
   } catch (error) { into.replaceChildren(failed(error, check)); }
   $("check").disabled = false;
