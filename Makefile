@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # brings several GB of CUDA): make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
-.PHONY: setup tune-setup demo test lint types unit integration wheel picture sample reader \
+.PHONY: setup tune-setup browser demo test lint types unit integration wheel picture sample reader \
 	grounded-adapter encoder clean
 
 setup: $(VENV)/.installed
@@ -41,8 +41,15 @@ types: tune-setup
 unit: tune-setup
 	$(BIN)/pytest tests/unit
 
-integration: tune-setup
+integration: tune-setup browser
 	$(BIN)/pytest tests/integration
+
+# The web page's tests need Chromium; where it cannot be installed they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || \
+	  echo "no Chromium: the browser tests will be skipped (apt-get install chromium)"
 
 # `pip install ragtune` must work the same: build the wheel and run its demo in a bare environment.
 wheel: setup

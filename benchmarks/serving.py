@@ -302,12 +302,13 @@ def report(found: dict[str, Any]) -> str:
         )
     if evidence := found.get("evidence"):
         lines += ["", f"First evidence of `/api/ask`: {evidence['p50_ms']:.0f} ms at the median, "
-                  f"{evidence['p95_ms']:.0f} ms at p95 ({evidence['questions']} questions)."]  # fmt: skip
+                  f"{evidence['p95_ms']:.0f} ms at p95 ({evidence['questions']} questions)."
+                  ]  # fmt: skip
     if chats := found.get("streams"):
         lines += ["", f"{chats['streams']} chat streams at once that a model writes: "
                   f"{chats['ended']} ended with an answer; evidence after "
-                  f"{chats['evidence_p50_s']:.1f} s at the median and {chats['evidence_max_s']:.1f} "
-                  f"s at most; answers after {chats['first_answer_s']:.1f}, "
+                  f"{chats['evidence_p50_s']:.1f} s at the median and "
+                  f"{chats['evidence_max_s']:.1f} s at most; answers after {chats['first_answer_s']:.1f}, "
                   f"{chats['median_answer_s']:.1f} and {chats['last_answer_s']:.1f} s (first, "
                   "median, last)."]  # fmt: skip
     if soaked := found.get("soak"):
@@ -315,7 +316,8 @@ def report(found: dict[str, Any]) -> str:
         lines += ["", f"Soak, {soaked['minutes']:g} minutes, {soaked['requests']:,} requests, "
                   f"{soaked['failed']} failed: memory {first['rss_mb']:.0f} → {last['rss_mb']:.0f} "
                   f"MB, open files {first['files']} → {last['files']}, threads "
-                  f"{first['threads']} → {last['threads']} (after a tenth of it, and at its end)."]  # fmt: skip
+                  f"{first['threads']} → {last['threads']} (after a tenth of it, and at its end)."
+                  ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

@@ -218,7 +218,6 @@ def progress(as_json: bool) -> Iterator[OnProgress | None]:
 
 def _now_and_then() -> OnProgress:
     """Writes to standard error what long work is at, with the time it will take from its pace."""
-    import time
 
     began: dict[str, tuple[float, int]] = {}
     last = time.monotonic()

@@ -27,6 +27,19 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def html(results: Results) -> str:
     """The whole page."""
+    title = wording.headline(results)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
+        '<meta name="referrer" content="no-referrer"><meta name="color-scheme" '
+        f'content="light dark"><title>{_e(title)}</title><style>{_CSS.read_text("utf-8")}</style>'
+        f"</head><body><main>{body(results)}</main></body></html>\n"
+    )
+
+
+def body(results: Results) -> str:
+    """What the page shows, as escaped HTML with neither script nor style of its own."""
     v = results["verdict"]
     title = wording.headline(results)
     parts = [
@@ -58,14 +71,7 @@ def html(results: Results) -> str:
     ]
     if not v.get("leader"):
         parts = parts[:3] + parts[-2:]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
-        '<meta name="referrer" content="no-referrer"><meta name="color-scheme" '
-        f'content="light dark"><title>{_e(title)}</title><style>{_CSS.read_text("utf-8")}</style>'
-        "</head><body><main>" + "\n".join(p for p in parts if p) + "</main></body></html>\n"
-    )
+    return "\n".join(p for p in parts if p)
 
 
 def _e(value: object) -> str:

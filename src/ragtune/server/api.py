@@ -150,5 +150,6 @@ async def status(call: Signed) -> Response:
         "documents": sum(i.error is None for i in infos),
         "quarantined": sum(i.error is not None for i in infos),
         "passages": sum(i.passages for i in infos),
+        "watching": call.server.options.watch,
         "waiting": {lane.name: lane.queue for lane in (work.search, work.generate)},
     })  # fmt: skip

@@ -7,12 +7,9 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.responses import FileResponse, Response
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 
 from ragtune.errors import RagtuneError
 from ragtune.server import (
@@ -24,6 +21,7 @@ from ragtune.server import (
     context,
     mcp,
     openai,
+    pages,
     problems,
     session,
 )
@@ -34,8 +32,6 @@ from ragtune.server.options import Options
 from ragtune.workspace import Workspace
 
 log = logging.getLogger("ragtune.server")
-
-WEB = Path(__file__).parent / "web"
 
 
 def create_app(workspace: Workspace, token: str, options: Options | None = None) -> FastAPI:
@@ -76,17 +72,12 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     )  # fmt: skip
     app.state.server = server
     problems.install(app)
-    for part in (session, api, api_documents, api_examples, api_jobs, api_models, openai):
+    for part in (
+        session, api, api_documents, api_examples, api_jobs, api_models, openai, pages,
+    ):  # fmt: skip
         app.include_router(part.router)
     app.add_middleware(Outermost, server=server)
     app.router.routes.append(Route(mcp.PATH, tools, include_in_schema=False))
-    app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
-
-    @app.get("/", include_in_schema=False)
-    @app.get("/open", include_in_schema=False)  # what a citation's url leads to
-    async def page() -> Response:
-        """The web page; it holds nothing before it has signed in."""
-        return FileResponse(WEB / "index.html")
 
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 from ragtune import places
@@ -35,4 +36,24 @@ def window(document: Document, start: int, end: int, around: int) -> dict[str, A
         "text_end": high,
         "text": document.text[low:high],
         "place": jsonable(places.place(document, start, end)),
+        "pages": max((a.page or 0 for a in document.map.anchors), default=0),
+        "blocks": _blocks(document, low, high),
     }
+
+
+def _blocks(document: Document, low: int, high: int) -> list[dict[str, Any]]:
+    """The structure of `document.text[low:high]`; `at` is a row's cells or line, a mail's part."""
+    anchors = document.map.anchors
+    starts = [a.start for a in anchors]
+    found = []
+    for block in document.map.blocks:
+        if block.end <= low or block.start >= high:
+            continue
+        n = bisect_right(starts, block.start) - 1
+        anchor = anchors[n] if n >= 0 and block.start < anchors[n].end else None
+        at = (anchor.cells or anchor.key or anchor.part) if anchor else None
+        found.append({
+            "start": block.start, "end": block.end, "kind": block.kind, "level": block.level,
+            "at": at,
+        })  # fmt: skip
+    return found
