@@ -23,7 +23,7 @@ tune-setup: setup $(VENV)/.tune
 
 $(VENV)/.tune: pyproject.toml | $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tune]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,tune,export]'
 	@touch $@
 
 demo: setup
