@@ -308,8 +308,8 @@ def report(found: dict[str, Any]) -> str:
         lines += ["", f"{chats['streams']} chat streams at once that a model writes: "
                   f"{chats['ended']} ended with an answer; evidence after "
                   f"{chats['evidence_p50_s']:.1f} s at the median and "
-                  f"{chats['evidence_max_s']:.1f} s at most; answers after {chats['first_answer_s']:.1f}, "
-                  f"{chats['median_answer_s']:.1f} and {chats['last_answer_s']:.1f} s (first, "
+                  f"{chats['evidence_max_s']:.1f} s at most; answers after "
+                  f"{chats['first_answer_s']:.1f}, {chats['median_answer_s']:.1f} and {chats['last_answer_s']:.1f} s (first, "
                   "median, last)."]  # fmt: skip
     if soaked := found.get("soak"):
         first, last = soaked["seen"][0], soaked["seen"][-1]
