@@ -309,8 +309,8 @@ def report(found: dict[str, Any]) -> str:
                   f"{chats['ended']} ended with an answer; evidence after "
                   f"{chats['evidence_p50_s']:.1f} s at the median and "
                   f"{chats['evidence_max_s']:.1f} s at most; answers after "
-                  f"{chats['first_answer_s']:.1f}, {chats['median_answer_s']:.1f} and {chats['last_answer_s']:.1f} s (first, "
-                  "median, last)."]  # fmt: skip
+                  f"{chats['first_answer_s']:.1f}, {chats['median_answer_s']:.1f} and "
+                  f"{chats['last_answer_s']:.1f} s (first, median, last)."]  # fmt: skip
     if soaked := found.get("soak"):
         first, last = soaked["seen"][0], soaked["seen"][-1]
         lines += ["", f"Soak, {soaked['minutes']:g} minutes, {soaked['requests']:,} requests, "
