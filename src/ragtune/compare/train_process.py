@@ -41,8 +41,10 @@ def serve() -> None:
 
 def _train(request: dict[str, Any], tell: Any) -> dict[str, Any]:
     from ragtune import workspace
+    from ragtune.config import DATA_FOLDER
     from ragtune.errors import TuneError
-    from ragtune.tune.run import Plan, resumable, tune
+    from ragtune.tune.claim import unfinished
+    from ragtune.tune.run import Plan, tune
     from ragtune.tune.steps import TuneSettings
 
     started = time.perf_counter()
@@ -51,9 +53,10 @@ def _train(request: dict[str, Any], tell: Any) -> dict[str, Any]:
         threads=request["settings"]["threads"],
     )  # fmt: skip
     with workspace.open(request["root"], request["settings"]) as opened:
+        begun = {run.name for run in unfinished(opened.root / DATA_FOLDER)}
         plan = Plan(
             Path(request["file"]), request["name"], request["mode"], settings=settings,
-            samples=0, resume=request["name"] in resumable(opened),
+            samples=0, resume=request["name"] in begun,
         )  # fmt: skip
         try:
             made = tune(plan, opened, lambda step: tell(asdict(step)))
