@@ -56,7 +56,7 @@ def _train(request: dict[str, Any], tell: Any) -> dict[str, Any]:
         begun = {run.name for run in unfinished(opened.root / DATA_FOLDER)}
         plan = Plan(
             Path(request["file"]), request["name"], request["mode"], settings=settings,
-            samples=0, resume=request["name"] in begun,
+            samples=0, probes=False, resume=request["name"] in begun,
         )  # fmt: skip
         try:
             made = tune(plan, opened, lambda step: tell(asdict(step)))

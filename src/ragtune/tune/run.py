@@ -49,6 +49,7 @@ class Plan:
     """What is asked for. `mode` None: "grounded" where the examples have evidence, else "answers".
 
     `samples` is how many held-out questions the base and the tuned model answer at the end.
+    `probes` false leaves out what only informs: which facts the base knows, what it has forgotten.
     """
 
     file: Path
@@ -59,6 +60,7 @@ class Plan:
     facts: Literal["keep", "skip"] = "keep"
     settings: TuneSettings = field(default_factory=TuneSettings)
     samples: int = 16
+    probes: bool = True
     resume: bool = False
     restart: bool = False  # deletes an interrupted run of this name
 
@@ -143,13 +145,14 @@ def _tune(
     claim.claim(folder, plan.file, mode, made, plan.settings, plan.resume, plan.restart)
 
     loaded = base.load(path, plan.settings.device, plan.settings.dtype, on_progress)
-    known = None
-    if mode == "answers":  # grounded answers take their facts from the prompt
+    known = before = forgetting = None
+    if mode == "answers" and (plan.probes or plan.facts == "skip"):  # grounded answers take their facts from the prompt
         known = probe.knowledge(loaded, [row.example for row in made.train], on_progress)
         note(known.message)
         if plan.facts == "skip":
             made = prepare.without(made, known.unknown)
-    before = probe.ability(loaded, on_progress)
+    if plan.probes:
+        before = probe.ability(loaded, on_progress)
     trained = train(
         loaded,
         [row.encoded for row in made.train],
@@ -163,8 +166,9 @@ def _tune(
     )
     for line in trained.notes:
         note(line)
-    forgetting = probe.Forgetting(before, probe.ability(loaded, on_progress))
-    note(forgetting.message)
+    if before is not None:
+        forgetting = probe.Forgetting(before, probe.ability(loaded, on_progress))
+        note(forgetting.message)
     kept = [row.encoded for row in (made.heldout or made.train)]
     equal = export.finish(folder, path, loaded.model, kept, workspace.settings.threads)
     template, identity = chat.template_sha256(tokenizer), loaded.sha256
@@ -225,13 +229,15 @@ def _stem(file: Path) -> str:
     return kept.strip("._-")[:56].rstrip("._-") or "tuned"
 
 
-def _scores(trained: Trained, forgetting: Forgetting, known: Knowledge | None) -> dict[str, float]:
+def _scores(
+    trained: Trained, forgetting: Forgetting | None, known: Knowledge | None
+) -> dict[str, float]:
     """Losses (nats a token) and shares, by the names that `models show` prints."""
     found = {
         "heldout_loss_before": trained.heldout_before,
         "heldout_loss": trained.heldout,
-        "general_ability_before": forgetting.before.score,
-        "general_ability": forgetting.after.score,
+        "general_ability_before": forgetting.before.score if forgetting else None,
+        "general_ability": forgetting.after.score if forgetting else None,
         "unknown_facts": known.share_unknown if known else None,
     }
     return {name: value for name, value in found.items() if value is not None}
