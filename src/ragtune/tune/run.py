@@ -146,7 +146,8 @@ def _tune(
 
     loaded = base.load(path, plan.settings.device, plan.settings.dtype, on_progress)
     known = before = forgetting = None
-    if mode == "answers" and (plan.probes or plan.facts == "skip"):  # grounded answers take their facts from the prompt
+    # grounded answers take their facts from the prompt
+    if mode == "answers" and (plan.probes or plan.facts == "skip"):
         known = probe.knowledge(loaded, [row.example for row in made.train], on_progress)
         note(known.message)
         if plan.facts == "skip":
