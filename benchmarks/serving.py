@@ -287,7 +287,8 @@ def report(found: dict[str, Any]) -> str:
     lines = ["# Serving", "", machine.markdown(found["about"]), "",
              f"{PASSAGES:,} passages; 10 hits a search; server and client share the machine.",
              "`new`: questions that were not asked before (embedding included). `again`: one "
-             "question repeated (its vector is kept).", "",
+             "question repeated (nothing is cached yet, so it is embedded too).",
+             "The machine was shared while this ran: see its load.", "",
              "| system | query | clients | requests/s | p50 ms | p95 ms | failed | client's CPU |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
