@@ -33,7 +33,7 @@ export function follow(job, title, { onStep = () => {}, onEnd = () => {} } = {})
     const moved = done - begun.done;
     eta(moved > 0 && took > 1 ? (took / moved) * (total - done) : null);
   }
-  const eta = (value) => { left.textContent = value === null ? "" : t("job.left", { time: seconds(value) }); };
+  const eta = (value) => { left.textContent = value === null || value < 1 ? "" : t("job.left", { time: seconds(value) }); };
 
   async function watch() {
     let ended = false;
