@@ -67,7 +67,7 @@ OPEN = """async () => {
 }"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("needs Debian's chromium: apt-get install chromium")
@@ -77,7 +77,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exported(company: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample company as a page, its router and a document's markup left aside."""
     target = tmp_path_factory.mktemp("export") / "page"
@@ -100,7 +100,7 @@ def serving(running: http.server.HTTPServer) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def url(exported: Path) -> Iterator[str]:
     with serving(server(exported)) as address:
         yield address
