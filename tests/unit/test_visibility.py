@@ -93,9 +93,9 @@ def test_what_may_not_be_seen_changes_nothing(
         assert store.documents(where) == listed
         assert [i for i, _ in after.dense] == [i for i, _ in before.dense]
         assert [i for i, _ in after.lexical] == [i for i, _ in before.lexical]
-        # tantivy's mean length counts the index's own empty entry: a fraction of a per cent
+        # the mean length of a passage stays that of all; word counts alone would change them by 20%
         np.testing.assert_allclose(
-            [s for _, s in after.lexical], [s for _, s in before.lexical], rtol=0.01
+            [s for _, s in after.lexical], [s for _, s in before.lexical], rtol=0.03
         )
         board = Filter(visible=may("board", {"secret": "board"}))
         everything = store.search(query, fake.vector(query), 90, board)
@@ -122,7 +122,6 @@ def test_other_filters_narrow_what_may_be_seen(tmp_path: Path) -> None:
             store.replace(*fake.document(uri, ["the canary sings"]))
         visible = may("", {"secret": "board"})
         for path, count in (("*", 2), ("open/a.md", 1), ("secret/*", 0)):
-            found = store.search(
-                "canary", fake.vector("canary"), 5, Filter((path,), visible=visible)
-            )
+            where = Filter((path,), visible=visible)
+            found = store.search("canary", fake.vector("canary"), 5, where)
             assert len(found.lexical) == len(found.dense) == count

@@ -14,6 +14,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import threading
 import zlib
@@ -118,6 +119,7 @@ class LexicalView:
         self.stamp: Stamp = (number, token)
         self.count = passages
         self._lock = threading.Lock()
+        self._reckoned = 0
         self._counted: dict[Allowed, tuple[tantivy.Query, dict[str, int]]] = {}  # latest last
 
     def search(
@@ -202,10 +204,22 @@ class LexicalView:
                 counts[term] = self._count(term, inside)
             everywhere = self._searcher.doc_freq(BODY, term)
             if counts[term]:
-                weights[term] = _idf(counts[term], allowed.passages) / _idf(
-                    everywhere, self._searcher.num_docs
-                )
+                inside_idf = _idf(counts[term], allowed.passages)
+                weights[term] = inside_idf / _idf(everywhere, self._counted_as(term))
         return weights
+
+    def _counted_as(self, term: str) -> int:
+        """How many passages tantivy's idf reckons with: those deleted and not yet merged too."""
+        from tantivy import Query
+
+        if not self._reckoned:
+            query = Query.term_query(self._schema, BODY, term)
+            with _tantivy_errors():
+                at = self._searcher.search(query, 1, count=False).hits[0][1]
+                said = query.explain(self._searcher, at).to_json()
+            found = re.search(r'"value":\s*([\d.]+),\s*"description":\s*"N,', said)
+            self._reckoned = round(float(found[1])) if found else self._searcher.num_docs
+        return self._reckoned
 
     def _count(self, term: str, inside: tantivy.Query) -> int:
         from tantivy import Occur, Query
