@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from ragtune.visibility import Visibility
+
 if TYPE_CHECKING:  # numpy costs 80 ms to import; types must stay free
     import numpy as np
     from numpy.typing import NDArray
@@ -142,7 +144,8 @@ class Filter:
     """Exact restrictions on documents; an empty field does not restrict.
 
     `path` holds glob patterns over the uri, `type` formats, `tag` tags (each list: any of them);
-    `since` and `until` bound `Document.modified`, POSIX seconds, both included.
+    `since` and `until` bound `Document.modified`, POSIX seconds, both included. `visible` keeps to
+    what someone may see; it is set by whoever knows who asks, never from a request.
     """
 
     path: tuple[str, ...] = ()
@@ -150,6 +153,7 @@ class Filter:
     tag: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+    visible: Visibility | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragtune.store import rows
+from ragtune.store import rows, schema
 from ragtune.store.rows import FileStat
 from ragtune.store.session import Session
 from ragtune.types import DocumentInfo, Filter
@@ -56,8 +56,9 @@ class Catalogue(Session):
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
         """Every source that passes the filter, quarantined ones too, sorted by uri."""
-        condition, values = rows.restriction(where or Filter())
-        return self._infos(condition, values)
+        where = where or Filter()
+        found = self._infos(*rows.restriction(where))
+        return [i for i in found if where.visible.sees(i.uri)] if where.visible else found
 
     def info(self, uri: str) -> DocumentInfo | None:
         """One source's line, or None."""
@@ -140,6 +141,7 @@ class Catalogue(Session):
                 "UPDATE documents SET uri = ?, title = coalesce(?, title) WHERE id = ?",
                 (new, title, row[0]),
             )
+            schema.log_change(db, 0)  # who may see it may be others now: see visible.py
         return True
 
     def quarantine(

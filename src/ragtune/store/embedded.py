@@ -174,12 +174,19 @@ class EmbeddedStore(Catalogue):
         k: int,
         where: Filter | None,
     ) -> Found:
+        import numpy as np
+
         documents = rows.select(db, where)
+        allowed = None
+        if where is not None and where.visible is not None:
+            allowed = self._visible.of(db, schema.stamp(db), where.visible)
+            documents = allowed.ids if documents is None else np.intersect1d(allowed.ids, documents)
         lexical = views.lexical.search(
             query,
             k,
             None if documents is None else documents.tolist(),
             lambda ids: rows.existing(db, ids),
+            allowed,
         )
         dense: list[tuple[int, float]] = []
         if vector is not None and len(views.vectors.ids):

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+import re
 import shutil
+import threading
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +32,15 @@ if TYPE_CHECKING:
 
     import tantivy
 
+    from ragtune.store.visible import Allowed
+
 SEAL = "seal.json"
 BODY = "body"
 ANALYZER = "ragtune"
 LONGEST_WORD = 64  # characters; longer "words" are encoded data
 MOST_TERMS = 512  # of one query: a page that was pasted still ranks, a book does not hang
+COUNTED = 32  # sets of allowed documents whose words are kept counted …
+COUNTED_TERMS = 10_000  # … and how many words of each
 FEW_DOCUMENTS = 1000  # up to here a filter goes into the query, above it is applied to what comes
 
 
@@ -111,6 +118,9 @@ class LexicalView:
             )
         self.stamp: Stamp = (number, token)
         self.count = passages
+        self._lock = threading.Lock()
+        self._reckoned = 0
+        self._counted: dict[Allowed, tuple[tantivy.Query, dict[str, int]]] = {}  # latest last
 
     def search(
         self,
@@ -118,11 +128,14 @@ class LexicalView:
         k: int,
         documents: Collection[int] | None,
         existing: Callable[[list[int]], set[int]],
+        allowed: Allowed | None = None,
     ) -> list[tuple[int, float]]:
         """The k passages with the highest BM25 for any of the query's words.
 
         Only of the given documents and of passages that `existing` confirms. Equal scores are
-        ordered by id.
+        ordered by id. With `allowed`, a word is as rare as it is in what may be seen: else scores
+        would tell how often a word stands in what may not. (The mean length of a passage stays
+        that of all.)
         """
         from tantivy import Occur, Query
 
@@ -130,17 +143,27 @@ class LexicalView:
         terms = list(dict.fromkeys(self._analyzer.analyze(plain)))[:MOST_TERMS]
         if not terms or k < 1 or (documents is not None and not documents):
             return []
+        weights = dict.fromkeys(terms, 1.0) if allowed is None else self._weights(terms, allowed)
+        if not weights:
+            return []
         words = Query.boolean_query(
-            [(Occur.Should, Query.term_query(self._schema, BODY, term)) for term in terms]
+            [
+                (
+                    Occur.Should,
+                    Query.boost_query(Query.term_query(self._schema, BODY, term), weight),
+                )
+                for term, weight in weights.items()
+            ]
         )
-        inside: set[int] | None = None
+        inside: Collection[int] | None = None
         if documents is not None and len(documents) <= FEW_DOCUMENTS:
             these = Query.term_set_query(self._schema, "document", sorted(documents))
             words = Query.boolean_query(
                 [(Occur.Must, words), (Occur.Must, Query.const_score_query(these, 0.0))]
             )
         elif documents is not None:
-            inside = set(documents)
+            whole = allowed is not None and len(documents) == len(allowed.known)
+            inside = allowed.known if allowed is not None and whole else set(documents)
         # tantivy orders equal scores by its own addresses, which merges change. So a few more are
         # asked for, and twice as many again while the k-th place is not settled.
         limit = k + 32
@@ -162,6 +185,50 @@ class LexicalView:
                 return found[:k]
             limit *= 2
 
+    def _weights(self, terms: Sequence[str], allowed: Allowed) -> dict[str, float]:
+        """For each term that `allowed` holds: its idf there, over its idf in the whole index."""
+        from tantivy import Query
+
+        with self._lock:
+            known = self._counted.pop(allowed, None)
+            if known is None or len(known[1]) > COUNTED_TERMS:
+                inside = Query.term_set_query(self._schema, "document", allowed.ids.tolist())
+                known = (Query.const_score_query(inside, 0.0), {})
+            self._counted[allowed] = known
+            if len(self._counted) > COUNTED:
+                del self._counted[next(iter(self._counted))]
+            inside, counts = known
+        weights = {}
+        for term in terms:
+            if term not in counts:
+                counts[term] = self._count(term, inside)
+            everywhere = self._searcher.doc_freq(BODY, term)
+            if counts[term]:
+                inside_idf = _idf(counts[term], allowed.passages)
+                weights[term] = inside_idf / _idf(everywhere, self._counted_as(term))
+        return weights
+
+    def _counted_as(self, term: str) -> int:
+        """How many passages tantivy's idf reckons with: those deleted and not yet merged too."""
+        from tantivy import Query
+
+        if not self._reckoned:
+            query = Query.term_query(self._schema, BODY, term)
+            with _tantivy_errors():
+                at = self._searcher.search(query, 1, count=False).hits[0][1]
+                said = query.explain(self._searcher, at).to_json()
+            found = re.search(r'"value":\s*([\d.]+),\s*"description":\s*"N,', said)
+            self._reckoned = round(float(found[1])) if found else self._searcher.num_docs
+        return self._reckoned
+
+    def _count(self, term: str, inside: tantivy.Query) -> int:
+        from tantivy import Occur, Query
+
+        both = [(Occur.Must, Query.term_query(self._schema, BODY, term)), (Occur.Must, inside)]
+        with _tantivy_errors():
+            found = self._searcher.search(Query.boolean_query(both), 1, count=True)
+        return int(found.count or 0)
+
     def all_ids(self) -> dict[int, int]:
         """Every passage in the index with its document; for `verify`."""
         from tantivy import Query
@@ -172,6 +239,11 @@ class LexicalView:
             ids = self._searcher.fast_field_values("id", places)
             of = self._searcher.fast_field_values("document", places)
         return {int(n): int(d or 0) for n, d in zip(ids, of, strict=True) if n}
+
+
+def _idf(holding: int, all: int) -> float:
+    """tantivy's: log(1 + (N - n + 0.5) / (n + 0.5))."""
+    return math.log1p((all - holding + 0.5) / (holding + 0.5))
 
 
 class LexicalIndex:

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -294,8 +294,11 @@ def vectors(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], Vect
 
 
 def select(db: sqlite3.Connection, where: Filter | None) -> NDArray[np.int64] | None:
-    """Ids of the indexed documents that pass the filter; None for no restriction."""
-    if where is None or where == Filter():
+    """Ids of the indexed documents that pass the filter; None for no restriction.
+
+    `Filter.visible` is not looked at here: see `store/visible.py`.
+    """
+    if where is None or replace(where, visible=None) == Filter():
         return None
     import numpy as np
 

@@ -22,6 +22,7 @@ from ragtune.store import schema
 from ragtune.store.derived import Derived, Views
 from ragtune.store.lock import WriteLock
 from ragtune.store.vectors import DamagedError
+from ragtune.store.visible import Visible
 
 log = logging.getLogger("ragtune")
 
@@ -47,6 +48,7 @@ class Session:
         self._begun = 0.0
         self._before: schema.Stamp = (0, 0)  # where the open transaction began
         self._views: Views | None = None
+        self._visible = Visible()
         self._files = threading.Lock()  # guards _derived
         self._failed: tuple[schema.Stamp, float] = ((0, 0), 0.0)
         with schema.plain_errors(f"cannot open the workspace in {folder}"):
