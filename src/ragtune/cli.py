@@ -17,6 +17,7 @@ from ragtune.cli_models import models
 from ragtune.cli_route import route
 from ragtune.cli_serve import mcp, serve
 from ragtune.cli_tune import tune
+from ragtune.cli_users import access, audit, users
 from ragtune.console import (
     common,
     fail,
@@ -48,7 +49,7 @@ GROUPS = {
     "Questions": ("search", "ask", "chat", "calibrate", "route"),
     "Tuning": ("examples", "tune", "models", "export"),
     "Comparing": ("compare",),
-    "Serving": ("serve", "mcp", "preview"),
+    "Serving": ("serve", "mcp", "users", "access", "audit", "preview"),
     "More": ("demo", "weights"),
 }
 
@@ -69,7 +70,21 @@ def cli() -> None:
 
 
 export.add_command(browser)
-for command in (examples, tune, models, export, preview, route, compare, serve, mcp, demo):
+for command in (
+    examples,
+    tune,
+    models,
+    export,
+    preview,
+    route,
+    compare,
+    serve,
+    mcp,
+    users,
+    access,
+    audit,
+    demo,
+):
     cli.add_command(command)
 
 

@@ -19,7 +19,7 @@ LAYERS = [
     {
         "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
         "cli_examples", "cli_models", "cli_compare", "cli_route", "cli_export",
-        "cli_browser", "cli_serve", "server",
+        "cli_browser", "cli_serve", "cli_users", "server",
     },
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -63,6 +63,10 @@ async def answering(call: Call, body: bodies.Ask) -> AsyncGenerator[Event | Queu
         if not choice.documents and body.answer == "quote":
             raise Problem(400, f"{choice.name} uses no documents: there is nothing to quote")
         choice = replace(choice, answer=body.answer)
+    call.server.access.quotas.question(call.principal)
+    call.notes["model"] = choice.name
+    if call.server.options.audit_questions:
+        call.notes["question"] = body.question
     view = call.view
     where: Filter | None = body.where.filter() if body.where else None
     writes = view.writes(choice.answer, choice.model, choice.documents)
@@ -74,14 +78,19 @@ async def answering(call: Call, body: bodies.Ask) -> AsyncGenerator[Event | Queu
         choice.documents,
     )
     written = 0
-    with tracing.question(choice.name) as traced:
-        async with aclosing(events) as opened:
-            async for event in opened:
-                written += isinstance(event, Token)
-                if isinstance(event, Answer):
-                    call.server.metrics.answered(event)
-                    traced.answered(event, written)
-                yield event
+    try:
+        with tracing.question(choice.name) as traced:
+            async with aclosing(events) as opened:
+                async for event in opened:
+                    written += isinstance(event, Token)
+                    if isinstance(event, Answer):
+                        call.server.metrics.answered(event)
+                        traced.answered(event, written)
+                        call.notes["answer"] = event.status
+                        call.notes["cited"] = sorted({c.uri for c in event.citations})
+                    yield event
+    finally:
+        call.server.access.quotas.written(call.principal, written)
 
 
 async def _as_sse(events: AsyncGenerator[Event | Queued]) -> AsyncIterator[bytes]:
@@ -129,6 +138,7 @@ async def document(
     ] = 0,
 ) -> Response:
     """A document's text around a span, and where the span stands in its source."""
+    call.notes["document"] = uri
     found = await call.work.other.run(call.view.document, uri)
     return JSONResponse(opening.window(found, start, end, around))
 

@@ -44,7 +44,7 @@ _FORM = {"schema": {"type": "object", "properties": {
 async def put_file(path: str, request: Request, call: Editor, wait: Wait = True) -> Response:
     """Keeps the body as a file of this path and indexes it; the same bytes again change nothing."""
     store = call.server.uploads
-    store.parts(path)  # before a byte is read
+    _may_write(call, store.parts(path))  # before a byte is read
     with store.arriving() as arriving:
         async for chunk in request.stream():
             await asyncio.to_thread(arriving.write, chunk)
@@ -69,13 +69,20 @@ async def post_files(request: Request, call: Editor, wait: Wait = True) -> Respo
         if not files:
             raise Problem(400, "there is no file in the form")
         for file in files:
-            store.parts(file.filename or "")
+            _may_write(call, store.parts(file.filename or ""))
         for file in files:
             with store.arriving() as arriving:
                 await call.work.other.run(arriving.copy, file.file)
                 name = file.filename or ""
                 kept.append(await call.work.other.run(store.place, name, arriving))
     return JSONResponse({"files": await _indexed(call, kept, wait)}, 201)
+
+
+def _may_write(call: Call, parts: Sequence[str]) -> None:
+    """Raises Problem 403 where the editor could not see the file: it would replace another's."""
+    call.notes["document"] = uri = "/".join((uploads.FOLDER, *parts))
+    if not call.view.sees(uri):
+        raise Problem(403, "this folder is not yours to see")
 
 
 async def _indexed(call: Call, stored: Sequence[Stored], wait: bool) -> list[dict[str, Any]]:
@@ -126,6 +133,7 @@ async def delete(
     """
 
     def work() -> None:
+        call.notes["document"] = uri
         call.view.info(uri)
         workspace = call.server.workspace
         call.server.uploads.delete(uri)
@@ -181,6 +189,8 @@ async def page_image(
 
     The header `X-Pages` says how many pages there are.
     """
+
+    call.notes["document"] = uri
 
     def work() -> tuple[bytes, int, str]:
         document = call.view.document(uri)

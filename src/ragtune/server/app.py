@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
+from ragtune import config
 from ragtune.errors import RagtuneError
 from ragtune.server import (
     api,
@@ -40,7 +42,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     `token` is what programs send as bearer token. The caller opens the workspace and closes it.
     """
     options = options or Options()
-    server = context.make(workspace, Access(token, options), options)
+    access = Access(token, options, workspace.root / config.DATA_FOLDER)
+    server = context.make(workspace, access, options)
 
     tools = mcp.Endpoint(server)
 
@@ -76,6 +79,12 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
         session, api, api_documents, api_examples, api_jobs, api_models, openai, pages,
     ):  # fmt: skip
         app.include_router(part.router)
+    if options.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=options.origins, allow_credentials=False,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"], expose_headers=["X-Request-ID"],
+        )  # fmt: skip
     app.add_middleware(Outermost, server=server)
     app.router.routes.append(Route(mcp.PATH, tools, include_in_schema=False))
 

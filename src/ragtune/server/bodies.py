@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ragtune.server.options import Limits
 from ragtune.types import Filter
@@ -60,9 +60,17 @@ class Ask(Body):
 
 
 class SignIn(Body):
-    """The code of a sign-in link, or a token."""
+    """The code of a sign-in link or a token (`secret`), or `name` and `password`."""
 
-    secret: Annotated[str, StringConstraints(min_length=8, max_length=200)]
+    secret: Annotated[str, StringConstraints(min_length=8, max_length=200)] | None = None
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    password: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SignIn:
+        if (self.secret is None) == (self.name is None or self.password is None):
+            raise ValueError("send secret, or name and password")
+        return self
 
 
 # ---------------------------------------------------------------- documents

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from starlette.types import Scope
 
 from ragtune.server.access import Access, Principal, Role
 from ragtune.server.examples import Examples
@@ -62,6 +63,7 @@ class Call:
     principal: Principal
     view: View
     server: Server
+    notes: dict[str, Any] = field(default_factory=dict)  # what the audit log says beside the route
 
     @property
     def work(self) -> Work:
@@ -77,9 +79,23 @@ class Call:
 _bearer = HTTPBearer(auto_error=False, description="The token that `ragtune serve` prints")
 
 
-def of(server: Server, principal: Principal) -> Call:
-    """The call of a principal."""
-    return Call(principal, View(server.workspace, principal), server)
+# What is made of documents (examples name passages, reports quote them) is for those from whom no
+# document is hidden: it does not say of which it is made.
+WHOLE = ("/api/examples", "/api/jobs", "/api/tunes", "/api/compares")
+
+
+def of(server: Server, principal: Principal, scope: Scope | None = None) -> Call:
+    """The call of a principal; `scope` is its request's."""
+    view = View(server.workspace, principal, server.access.users.visibility(principal))
+    notes = {} if scope is None else scope.setdefault("ragtune.notes", {})
+    notes["who"] = (principal.key and f"{principal.name} (key {principal.key})") or principal.name
+    return Call(principal, view, server, notes)
+
+
+def enter(server: Server, principal: Principal, scope: Scope) -> None:
+    """Counts a request against the limits of its key until it ends. Raises Problem 429."""
+    release = server.access.quotas.enter(principal)
+    scope.setdefault("ragtune.ending", []).append(release)
 
 
 def _needs(role: Role) -> Callable[..., Call]:
@@ -88,7 +104,14 @@ def _needs(role: Role) -> Callable[..., Call]:
         principal = server.access.principal(request)
         if not principal.may(role):
             raise Problem(403, f"this needs the role {role}")
-        return of(server, principal)
+        enter(server, principal, request.scope)
+        made = of(server, principal, request.scope)
+        path = request.url.path
+        if not made.view.whole and (
+            path.startswith(WHOLE) or (path == "/api/feedback" and request.method == "GET")
+        ):
+            raise Problem(403, "this is for those who may see all documents")
+        return made
 
     return call  # type: ignore[return-value]
 

@@ -17,6 +17,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from ragtune import config
 from ragtune.errors import RagtuneError
 from ragtune.render import jsonable
 from ragtune.server import api, bodies, context, opening
@@ -126,7 +127,8 @@ class Endpoint:
         request = asking.request_context.request
         if not isinstance(request, Request):
             raise Problem(401, "the request is not known")
-        return context.of(self._server, self._server.access.principal(request))
+        principal = self._server.access.principal(request)
+        return context.of(self._server, principal, request.scope)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -136,14 +138,17 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request. Raises Problem 401 or 403."""
-        self._server.access.principal(Request(scope))
+        principal = self._server.access.principal(Request(scope))
+        context.enter(self._server, principal, scope)
         await self._app(scope, receive, send)
 
 
 async def over_stdio(workspace: Workspace) -> None:
     """Serves the owner of the workspace until standard input ends."""
     options = Options(watch=False)
-    server = context.make(workspace, Access("", options), options)
+    server = context.make(
+        workspace, Access("", options, workspace.root / config.DATA_FOLDER), options
+    )
     try:
         await tools(lambda _: context.of(server, OWNER)).run_stdio_async()
     finally:

@@ -16,6 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragtune.server import problems
+from ragtune.server.access import UNSAFE
+from ragtune.server.audit import OPENING
 from ragtune.server.problems import Problem
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Outermost:
         given = headers.get("x-request-id", "")
         id = given if _ID.fullmatch(given) else secrets.token_hex(8)
         scope["ragtune.request_id"] = id
+        scope["ragtune.notes"], scope["ragtune.ending"] = {}, []
         begun = time.perf_counter()
         status = 0
 
@@ -82,10 +85,20 @@ class Outermost:
             if not status:
                 await problems.response(problem, id, scope["path"])(scope, receive, sending)
         finally:
+            for end in scope["ragtune.ending"]:
+                end()
             route = _route(scope)
+            self._audit(scope, route, id, status)
             self._server.metrics.requests.labels(route, scope["method"], str(status)).inc()
             if route not in ("/healthz", "/readyz", "/metrics"):
                 _log(scope, route, id, status, time.perf_counter() - begun)
+
+    def _audit(self, scope: Scope, route: str, id: str, status: int) -> None:
+        notes = scope["ragtune.notes"]
+        who = notes.pop("who", None)
+        if who and (scope["method"] in UNSAFE or route in OPENING):
+            action = f"{scope['method']} {route if route != 'other' else scope['path'][:100]}"
+            self._server.access.audit.write(who, action, status, id, **notes)
 
     def _check(self, headers: Headers, path: str) -> None:
         host = headers.get("host", "").lower()

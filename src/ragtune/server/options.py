@@ -17,6 +17,10 @@ class Limits:
     history: int = 50  # earlier questions of a conversation that are looked at
     search_threads: int = 2
     search_waiting: int = 256
+    per_minute: int = 600  # requests of one key or person; 0: no limit, also below
+    at_once: int = 16
+    questions_a_day: int = 0
+    tokens_a_day: int = 0  # that a model writes
     generations: int = 1  # slots of the model: llama.cpp writes one answer at a time
     generation_waiting: int = 128
     drain_seconds: float = 30.0  # how long a stop waits for streams to end
@@ -37,4 +41,6 @@ class Options:
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     secure: bool = False
     watch: bool = True
+    origins: tuple[str, ...] = ()  # pages of these may call the API, with a token (CORS)
+    audit_questions: bool = False
     limits: Limits = field(default_factory=Limits)

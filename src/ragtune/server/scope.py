@@ -8,6 +8,7 @@ see is answered exactly as what is not there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ragtune import retrieve
@@ -15,34 +16,46 @@ from ragtune.ask import Event
 from ragtune.errors import DocumentError
 from ragtune.server.access import Principal
 from ragtune.types import Citation, Document, DocumentInfo, Filter, Hit, Passage
+from ragtune.visibility import Visibility
 from ragtune.workspace import Workspace
 
 
 class View:
     """The workspace as `principal` sees it; every method blocks, so call it by `Work`."""
 
-    def __init__(self, workspace: Workspace, principal: Principal) -> None:
+    def __init__(
+        self, workspace: Workspace, principal: Principal, visible: Visibility | None = None
+    ) -> None:
+        """`visible` is what `Users.visibility` says of `principal`; None: everything."""
         self._workspace = workspace
         self.principal = principal
+        self._visible = visible
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is hidden from the principal."""
+        return self._visible is None
 
     def _within(self, where: Filter | None) -> Filter | None:
-        """`where`, and only what the principal may see. Today everyone sees all documents."""
-        return where
+        """`where`, and only what the principal may see; the store applies it before it scores."""
+        if self._visible is None:
+            return where
+        return replace(where or Filter(), visible=self._visible)
 
-    def _sees(self, uri: str) -> bool:
-        """Whether the principal may see the document of this uri."""
-        return True
+    def sees(self, uri: str) -> bool:
+        """Whether the principal may see a document of this uri, be it there or not."""
+        return self._visible is None or self._visible.sees(uri)
 
     # ------------------------------------------------------------ documents
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
         """State of each document, sorted by uri."""
-        return [i for i in self._workspace.documents(self._within(where)) if self._sees(i.uri)]
+        return self._workspace.documents(self._within(where))
 
     def info(self, uri: str) -> DocumentInfo:
         """State of one document. Raises DocumentError."""
         info = self._workspace.store.info(uri)
-        if info is None or not self._sees(uri):
+        if info is None or not self.sees(uri):
             raise missing(uri)
         return info
 
@@ -60,7 +73,7 @@ class View:
 
     def check(self, citation: Citation) -> Literal["current", "moved", "stale"]:
         """Whether a citation still says what it said; "stale" for what the principal cannot see."""
-        if not self._sees(citation.uri):
+        if not self.sees(citation.uri):
             return "stale"
         return self._workspace.check(citation)
 

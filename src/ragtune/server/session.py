@@ -20,9 +20,22 @@ async def sign_in(body: bodies.SignIn, request: Request) -> Response:
     access = server.access
     if not access.same_origin(request):
         raise Problem(403, "only a page of this server may sign in")
-    session = access.sign_in(body.secret)
-    if session is None:
-        raise unauthorized("this link was used already, or the token is not valid")
+    if body.secret is not None:
+        principal = access.of_secret(body.secret)
+    else:
+        name = body.name or ""
+        access.may_try(name)
+        principal = await server.work.sign_in.run(access.of_password, name, body.password or "")
+        if principal is not None:
+            access.tried_well(name)
+    if principal is None:
+        access.audit.write((body.name or "?")[:100], "sign in", 401)
+        raise unauthorized(
+            "this link was used already, or the token is not valid" if body.secret
+            else "name or password is wrong"
+        )  # fmt: skip
+    session = access.begin(principal, request)
+    access.audit.write(principal.name, "sign in", 201)
     response = JSONResponse({"signed_in": True}, 201)
     response.set_cookie(
         access.cookie, session, max_age=SESSION_SECONDS, path="/",
@@ -45,7 +58,10 @@ async def sign_out(request: Request, call: Signed) -> Response:
     """Ends this browser's session."""
     call.server.access.sign_out(request)
     response = Response(status_code=204)
-    response.delete_cookie(call.server.access.cookie, path="/")
+    secure = call.server.options.secure
+    response.delete_cookie(
+        call.server.access.cookie, path="/", secure=secure, httponly=True, samesite="strict"
+    )
     return response
 
 

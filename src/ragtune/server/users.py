@@ -100,7 +100,11 @@ class Users:
     # ------------------------------------------------------------ users
 
     def add(
-        self, name: str, role: Role = "reader", groups: Iterable[str] = (), subject: str | None = None
+        self,
+        name: str,
+        role: Role = "reader",
+        groups: Iterable[str] = (),
+        subject: str | None = None,
     ) -> None:
         """Adds a user. Raises ConfigError."""
         name = plain_name(name)
@@ -137,7 +141,7 @@ class Users:
             db.execute("DELETE FROM sessions WHERE user = ?", (name,))
             db.execute("DELETE FROM users WHERE name = ?", (name,))
 
-    def list(self) -> list[User]:
+    def all(self) -> list[User]:
         """All users by name."""
         now = time.time()
         found = self.database.rows(
@@ -209,12 +213,12 @@ class Users:
 
     def add_key(
         self, name: str, label: str = "", role: Role | None = None, days: float | None = None,
-        quota: Quota = Quota(),
+        quota: Quota | None = None,
     ) -> str:  # fmt: skip
         """A new key, to be shown once. `role` may only lower the user's. Raises ConfigError."""
         name = self._known(name)
         id = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(12))
-        secret = secrets.token_urlsafe(32)
+        secret, quota = secrets.token_urlsafe(32), quota or Quota()
         now = time.time()
         self.database.change(
             "INSERT INTO keys (id, user, hash, role, label, created, ends, per_minute, at_once,"
@@ -235,7 +239,10 @@ class Users:
             " ORDER BY created, id",
             (name,),
         )
-        return [Key(*row[:6], bool(row[6]), Quota(*row[7:])) for row in found]
+        return [
+            Key(id, user, role, label, created, ends, bool(disabled), Quota(*quota))
+            for id, user, role, label, created, ends, disabled, *quota in found
+        ]
 
     def disable_key(self, id: str) -> None:
         """A key stops with the next request. Raises ConfigError."""
@@ -352,14 +359,14 @@ def plain_folder(folder: str) -> str:
     """A folder as uris begin. Raises ConfigError for one that could match nothing."""
     folder = folder_key(unicodedata.normalize("NFC", folder.strip()).removeprefix("./"))
     if not folder or {".", ".."} & set(folder.split("/")) or "*" in folder:
-        raise ConfigError(f"{folder!r}: name a folder as `ragtune docs` shows it, without . .. or *")
+        raise ConfigError(f"{folder!r}: name a folder as `ragtune docs` has it, without . .. or *")
     return folder
 
 
 def _role(role: str) -> Role:
     if role not in ROLES:
         raise ConfigError(f"a role is one of {', '.join(ROLES)}")
-    return role  # type: ignore[return-value]
+    return role
 
 
 def _packed(groups: Iterable[str]) -> str:

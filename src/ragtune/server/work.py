@@ -96,11 +96,12 @@ class Work:
         self.other = Lane("other", 2, 64)  # documents, jobs: what reads and writes files
         self.index = Lane("index", 1, 256)  # what changes the index; one at a time anyway
         self.pictures = Lane("pictures", 1, 64)
+        self.sign_in = Lane("sign-in", 1, 16)  # a password takes a tenth of a second and 64 MiB
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """All of them."""
-        return (self.search, self.generate, self.other, self.index, self.pictures)
+        return (self.search, self.generate, self.other, self.index, self.pictures, self.sign_in)
 
     def close(self) -> None:
         """Lets all threads end."""

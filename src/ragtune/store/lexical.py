@@ -227,7 +227,7 @@ class LexicalView:
         both = [(Occur.Must, Query.term_query(self._schema, BODY, term)), (Occur.Must, inside)]
         with _tantivy_errors():
             found = self._searcher.search(Query.boolean_query(both), 1, count=True)
-        return int(found.count or 0)
+        return int(getattr(found, "count", None) or 0)
 
     def all_ids(self) -> dict[int, int]:
         """Every passage in the index with its document; for `verify`."""
