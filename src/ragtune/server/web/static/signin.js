@@ -1,11 +1,11 @@
 // Signs the browser in: the printed link holds a code behind '#', which is sent once and forgotten.
 import { $, t } from "./dom.js";
 
-async function signIn(secret) {
+async function signIn(given) {
   const answer = await fetch("/api/session", {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Ragtune": "1" },
-    body: JSON.stringify({ secret }),
+    body: JSON.stringify(given),
   }).catch(() => null);
   if (answer?.ok) { location.reload(); return; }
   let detail = t("error.unreachable");
@@ -17,12 +17,14 @@ async function signIn(secret) {
 const code = new URLSearchParams(location.hash.slice(1)).get("token");
 if (code) {
   history.replaceState(null, "", location.pathname + location.search);
-  await signIn(code);
+  await signIn({ secret: code });
 } else {
   $("secret").focus();
 }
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
   $("state").textContent = "";
-  signIn($("secret").value.trim());
+  const name = $("name").value.trim();
+  const secret = $("secret").value.trim();
+  signIn(name ? { name, password: secret } : { secret });
 });
