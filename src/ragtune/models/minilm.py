@@ -108,7 +108,7 @@ def graph_of(weights: Mapping[str, NDArray[Any]], *, pairs: bool = False) -> Any
 
 
 def layer_of(weights: Mapping[str, NDArray[Any]], number: int, pooled: str) -> Any:
-    """One layer alone (fp32): `hidden` (batch, tokens, 384) to `pooled`, the unit mean, (batch, 384).
+    """One layer alone, fp32: `hidden` (batch, tokens, 384) to `pooled`, its unit mean (batch, 384).
 
     `weights` are named as in the published safetensors; the layer's number is theirs.
     """
