@@ -139,7 +139,7 @@ def main() -> None:
             print(f"{start // BATCH}/{steps} loss {float(loss):.4f}, {seconds:.0f} s", flush=True)
     seconds = time.process_time() - started
     after = score(bert, ids, labels, test_ids, truth)
-    results[name] = [{"seed": options.seed, "accuracy": after, "head, CPU s": seconds}]
+    results[name] = [{"seed": options.seed, "accuracy": after, "training, CPU s": seconds}]
     options.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     print(results)
 

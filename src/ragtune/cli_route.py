@@ -25,7 +25,7 @@ def route() -> None:
 
 @route.command()
 @click.argument("file", required=False, type=_FILE)
-@click.option("--small", is_flag=True, help="Fifteen times as fast, less right with few questions.")
+@click.option("--small", is_flag=True, help="Ten times as fast, less right with few questions.")
 @click.option(
     "--examples",
     type=_FILE,

@@ -22,7 +22,7 @@ from ragtune.errors import ConfigError, TuneError, WeightsError
 from ragtune.models import router as runtime
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
 from ragtune.models.router import OnnxRouter, Target, load_router, read_routes, routes_text
-from ragtune.route import graph, head, judge
+from ragtune.route import graph, head, judge, tune
 from ragtune.route.questions import Question, read_questions
 from ragtune.route.synthesise import everyday, synthesise
 from ragtune.route.train import _as_words, train
@@ -207,6 +207,33 @@ def test_known_outside_questions_move_the_threshold_only_within_bounds(
     assert made.passport.figures["kept"] >= head.KEEP - 0.03
 
 
+def test_the_own_layers_slopes_are_those_of_its_loss() -> None:
+    """Against differences of the loss, and its forward pass against one step down the slope."""
+    rng = np.random.default_rng(5)
+    width, wide, heads = 24, 48, 12
+    shapes = {"attention.output.dense": (width, width), "intermediate.dense": (wide, width),
+              "output.dense": (width, wide)}  # fmt: skip
+    shapes |= {f"attention.self.{part}": (width, width) for part in ("query", "key", "value")}
+    weights = {f"{k}.weight": rng.normal(0, 0.4, shape) for k, shape in shapes.items()}
+    weights |= {f"{k}.bias": rng.normal(0, 0.4, shape[0]) for k, shape in shapes.items()}
+    for norm in ("attention.output.LayerNorm", "output.LayerNorm"):
+        weights |= {f"{norm}.weight": rng.normal(1, 0.2, width), f"{norm}.bias": np.zeros(width)}
+    weights["prototypes"] = rng.normal(0, 1, (3, width))
+    assert width % heads == 0
+    hidden = [rng.normal(0, 1, (tokens, width)) for tokens in (2, 5, 3, 5)]
+    intents = np.array([0, 1, 2, 1])
+    value, slopes = tune.loss(weights, hidden, intents)
+    assert slopes.keys() == weights.keys()
+    step = 3e-4
+    for name, slope in slopes.items():
+        direction = slope / max(float(np.linalg.norm(slope)), 1e-9)
+        ahead = tune.loss({**weights, name: weights[name] + step * direction}, hidden, intents)[0]
+        behind = tune.loss({**weights, name: weights[name] - step * direction}, hidden, intents)[0]
+        expected = float(np.linalg.norm(slope))
+        assert (ahead - behind) / (2 * step) == pytest.approx(expected, rel=0.02, abs=1e-4), name
+    assert value > 0
+
+
 def test_names_as_words() -> None:
     assert _as_words("card_arrival") == "card arrival"
     assert _as_words("cardArrival?") == "card Arrival"
@@ -372,8 +399,9 @@ def test_a_failed_training_changes_nothing(
     before = {p.name: p.read_bytes() for p in (own / "router").iterdir()}
     attach = graph.attach
 
-    def wrong(file: Path, learned: head.Head, target: Path) -> None:
-        attach(file, replace(learned, bias=learned.bias + np.array([0, 9, -9], np.float32)), target)
+    def wrong(file: Path, learned: head.Head, target: Path, layer: Path | None) -> None:
+        shifted = learned.bias + np.array([0, 9, -9], np.float32)
+        attach(file, replace(learned, bias=shifted), target, layer)
 
     monkeypatch.setattr(graph, "attach", wrong)
     with pytest.raises(TuneError, match="does not decide as it was trained"):

@@ -3,6 +3,7 @@
     base      the model alone                few-shot  … with the company's examples in the prompt
     rag       writes from evidence           hybrid    tuned on evidence, writes from evidence
     tuned     tuned, without documents       quote     the documents, without a language model
+    routed    the workspace as it answers: its router decides for each question
 
 An arm only sets what `ask` takes: the route's two switches, the answer mode, the generator. What
 is compared is therefore what users run.
@@ -33,7 +34,8 @@ class Arm:
 
     `needs` is the kind of adapter it writes with; `adapters` are their names, one for each seed.
     `shots` is how many examples stand in its prompt. `changes` are settings of its own (another
-    model or endpoint). Arms with nothing random in them run once for all seeds.
+    model or endpoint). `routed` leaves the way to the workspace's router, and quoting or writing
+    to its settings. Arms with nothing random in them run once for all seeds.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Arm:
     needs: Mode | None = None
     adapters: tuple[str, ...] = ()
     changes: Mapping[str, str] = field(default_factory=dict)
+    routed: bool = False
 
     def seeds(self, wanted: int, temperature: float = 0.0) -> int:
         """How many seeds can differ: training and examples do, greedy decoding does not."""
@@ -63,6 +66,8 @@ ARMS: Mapping[str, Arm] = {
             needs="grounded"),
         Arm("quote", "your documents verbatim, without a language model", documents=True,
             writes=False),
+        Arm("routed", "this workspace as it answers, its router choosing the way", documents=True,
+            routed=True),
     )
 }  # fmt: skip
 
@@ -91,17 +96,23 @@ class Trainer(Protocol):
         ...
 
 
-def choose(names: Sequence[str], models: Sequence[str], adapters: Mapping[str, Mode]) -> list[Arm]:
+def choose(
+    names: Sequence[str], models: Sequence[str], adapters: Mapping[str, Mode], router: bool = False
+) -> list[Arm]:
     """The arms of these names and models. Raises ConfigError for a name that is none.
+
+    `router` says whether the workspace has one; without it there is no routed arm.
 
     A model is a tuned adapter ("crew-2": with documents or without, as it was trained), a GGUF
     file, or an endpoint "openai:MODEL@URL"; the last two make two arms each, with documents and
     without.
     """
     arms = []
-    for name in names or tuple(ARMS):
+    for name in names or [arm.name for arm in ARMS.values() if router or not arm.routed]:
         if name not in ARMS:
             raise ConfigError(f"no arm {name!r}: there are {', '.join(ARMS)}")
+        if ARMS[name].routed and not router:
+            raise ConfigError(f"arm {name!r} needs a router: run `ragtune route train`")
         arms.append(ARMS[name])
     for model in models:
         arms += _arms_of(model, adapters)
@@ -151,11 +162,15 @@ class Asker:
     ) -> None:
         if arm.changes:
             settings = config.change(settings, dict(arm.changes))
-        self._settings = replace(settings, answer="write" if arm.writes else "quote", seed=seed)
+        mode: Literal["quote", "write"] = "write" if arm.writes else "quote"
+        self._settings = replace(
+            settings, answer=settings.answer if arm.routed else mode, seed=seed
+        )
         prompt = shots(examples, arm.shots, seed) if arm.shots else ()
         self._prompted = Prompted(system.generator, prompt)
         self._system = replace(system, generator=self._prompted)
-        self._route = Route(arm.name, arm.documents, arm.adapters[seed] if arm.needs else None)
+        own = Route(arm.name, arm.documents, arm.adapters[seed] if arm.needs else None)
+        self._route = None if arm.routed else own
 
     def __call__(self, question: str) -> Iterator[Event]:
         """The events of `ask_stream`."""
@@ -163,8 +178,14 @@ class Asker:
         return ask_stream(question, self._system, self._settings, route=self._route)
 
     def warm(self) -> None:
-        """Loads the model and its adapter, by one token."""
-        generation = Generation(1, 0.0, 0, self._route.adapter)
+        """Loads the model and its adapter, by one token; the router, where it decides."""
+        if self._route is None:
+            if self._system.router is not None:
+                self._system.router.route("Hello")
+            if self._settings.answer == "quote":
+                return  # the model may never be needed
+        adapter = self._route.adapter if self._route else self._system.adapter
+        generation = Generation(1, 0.0, 0, adapter)
         for _ in self._prompted.stream([Message("user", "Hello")], generation):
             break
 

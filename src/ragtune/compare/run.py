@@ -88,7 +88,8 @@ def compare(
     _check_out(workspace, wanted.out)
     workspace.refresh()
     test, training = _test_set(workspace, wanted)
-    arms = choose(wanted.arms, wanted.models, prepare.modes(workspace))
+    has_router = workspace.system.router is not None
+    arms = choose(wanted.arms, wanted.models, prepare.modes(workspace), has_router)
     if not workspace.documents() and any(a.documents for a in arms):
         raise ConfigError("this workspace has no documents yet: ragtune add PATH…")
     journal = Journal(wanted.out, _header(workspace, wanted, test, training, arms), wanted.resume)

@@ -107,6 +107,26 @@ def graph_of(weights: Mapping[str, NDArray[Any]], *, pairs: bool = False) -> Any
     return helper.make_model(body, opset_imports=opsets, ir_version=9)
 
 
+def layer_of(weights: Mapping[str, NDArray[Any]], number: int, pooled: str) -> Any:
+    """One layer alone, fp32: `hidden` (batch, tokens, 384) to `pooled`, its unit mean (batch, 384).
+
+    `weights` are named as in the published safetensors; the layer's number is theirs.
+    """
+    from onnx import TensorProto, helper
+
+    graph = _Graph()
+    one = graph.constant("one", np.array([1], np.int64))
+    out = _layer(graph, weights, number, "hidden")
+    graph.node("ReduceMean", [out, one], "mean", {"keepdims": 0})
+    graph.node("LpNormalization", ["mean"], pooled, {"axis": -1, "p": 2})
+    shape: list[str | int | None] = ["batch", "tokens", DIMENSIONS]
+    inputs = [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, shape)]
+    outputs = [helper.make_tensor_value_info(pooled, TensorProto.FLOAT, [shape[0], DIMENSIONS])]
+    body = helper.make_graph(graph.nodes, f"layer{number}", inputs, outputs, graph.constants)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_RUNTIME, 1)]
+    return helper.make_model(body, opset_imports=opsets, ir_version=9)
+
+
 def _embeddings(graph: _Graph, weights: Mapping[str, NDArray[Any]], pairs: bool) -> str:
     """Word + position + token type, normalised. Type 0 and the positions never vary: one constant.
 

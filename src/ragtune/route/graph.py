@@ -1,11 +1,13 @@
 """The router's ONNX file: a trunk that reads a question, and the learned head on top of it.
 
-    input_ids ─▶ trunk ─▶ features ─▶ regression ─▶ log p ─┐
-                     └──▶ embedding ─▶ similarities ─▶ max by intent ─┴─▶ logits, score
+    input_ids ─▶ trunk ─▶ features ──┬──▶ regression ─▶ log p ───────────────┐
+                  ├──▶ embedding ──┐ │                                      ├─▶ logits, score
+                  └──▶ hidden ─▶ layer ─┴─▶ similarities ─▶ max by intent ──┘
 
 Two trunks. "full" is the embedder's own graph (the same int8 weights, so `embedding` also serves
 retrieval); its features are four poolings of token vectors from the bottom, the middle and the top
-of the network, since wording tells intents apart that mean nearly the same. "small" adds up one
+of the network, since wording tells intents apart that mean nearly the same. To them comes what a
+last layer of the router's own makes of `hidden` (`tune`). "small" adds up one
 stored vector a token, made by showing MiniLM each token alone (after model2vec), weighted by
 rarity: some fifteen times as fast and a few points less accurate.
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,9 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Variant = Literal["full", "small"]
-VERSION = 1  # of the trunks: raise it whenever a feature would change
+VERSION = 2  # of the trunks: raise it whenever a feature would change
 SMALL_WIDTH = 256
+_LAST = 5  # the number of the layer that is trained on
 _BATCH = 128
+HALF = 0.5**0.5  # makes two unit vectors side by side one
 # The embedding at full weight, wording less; found on training questions held out.
 _POOLED = (("ReduceMax", "layer5.out", 0.5), ("ReduceMean", "embedded.norm", 0.6),
            ("ReduceMean", "layer2.out", 0.6))  # fmt: skip
@@ -44,7 +49,8 @@ _POOLED = (("ReduceMax", "layer5.out", 0.5), ("ReduceMean", "embedded.norm", 0.6
 def trunk(variant: Variant, on_progress: OnProgress | None = None) -> Path:
     """The folder with trunk.onnx and tokenizer.json, built at the first call.
 
-    The graph has the outputs `embedding` (batch, D), unit rows, and `features` (batch, F).
+    The graph has the outputs `embedding` (batch, D), unit rows, and `features` (batch, F); the full
+    one also `hidden` (batch, tokens, D), what the layer below the last gives.
     """
     folder = config.home() / "models" / f"router-{variant}-{minilm.GRAPH_VERSION}.{VERSION}"
     if (folder / "trunk.onnx").is_file() and (folder / "tokenizer.json").is_file():
@@ -92,8 +98,10 @@ def _full(source: Path, target: Path) -> None:
         )
         parts.append(name)
     graph.node.append(helper.make_node("Concat", parts, ["features"], axis=-1))
+    graph.node.append(helper.make_node("Identity", [f"layer{_LAST - 1}.out"], ["hidden"]))
     del graph.output[:]
-    graph.output.extend([_value("embedding", "D"), _value("features", "F")])
+    hidden = helper.make_tensor_value_info("hidden", 1, ["batch", "tokens", minilm.DIMENSIONS])
+    graph.output.extend([_value("embedding", "D"), _value("features", "F"), hidden])
     tokenizer = runtime.tokenizer(source / "tokenizer.json")
     tokenizer.enable_truncation(minilm.MAX_TOKENS)
     ids = [list(tokenizer.encode(text).ids) for text in quantize.TEXTS]
@@ -150,8 +158,33 @@ def _small(full: Path, target: Path) -> None:
               target)  # fmt: skip
 
 
-def attach(trunk_file: Path, head: Head, target: Path) -> None:
-    """Writes trunk and head as one graph. One question a run: the batch must be 1.
+def last_layer() -> dict[str, NDArray[np.float32]]:
+    """The weights that the router's own layer starts from, named as in `tune`."""
+    from safetensors.numpy import load_file
+
+    prefix = f"encoder.layer.{_LAST}."
+    stored = load_file(weights.obtain(weights.MINILM.name) / "model.safetensors")
+    return {
+        name.removeprefix(prefix): value
+        for name, value in stored.items()
+        if name.startswith(prefix)
+    }
+
+
+def write_layer(
+    layer: Mapping[str, NDArray[np.float32]], hidden: Sequence[NDArray[Any]], target: Path
+) -> None:
+    """Writes the router's own layer as an int8 graph from `hidden` to `tuned` (batch, D).
+
+    `hidden` are some of its inputs, (tokens, D) each, to take ranges from.
+    """
+    named = {f"encoder.layer.{_LAST}.{name}": value for name, value in layer.items()}
+    model = minilm.layer_of(named, _LAST, "tuned")
+    quantize.quantize(model, [{"hidden": h[None].astype(np.float32)} for h in hidden], target)
+
+
+def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None = None) -> None:
+    """Writes trunk, own layer and head as one graph. One question a run: the batch must be 1.
 
     Outputs: `embedding` (1, D); `logits` (1, K), whose softmax are the probabilities; `score` (1,);
     `similarities` (1, n), the cosines to the training questions.
@@ -161,13 +194,18 @@ def attach(trunk_file: Path, head: Head, target: Path) -> None:
 
     model = onnx.load(trunk_file)
     graph = model.graph
-    examples = np.round(head.examples * 127).clip(-127, 127).astype(np.int8).T
+    views = {"features": "features", "examples": "embedding"}
+    if layer_file is not None:
+        _join(graph, layer_file)
+        views = {"features": "features.all", "examples": "embedding.all"}
+    step = max(float(np.abs(head.examples).max()), 1e-6) / 127
+    examples = np.round(head.examples / step).astype(np.int8).T
     count = len(head.bias)
     constants: dict[str, NDArray[Any]] = {
         "head.weights": head.weights,
         "head.bias": head.bias,
         "head.examples": examples,
-        "head.step": np.array(1 / 127, np.float32),
+        "head.step": np.array(step, np.float32),
         "head.zero": np.array(0, np.int8),
         "head.intents": head.intents.astype(np.int64)[None],
         "head.none": np.full((1, count), -1, np.float32),
@@ -185,10 +223,17 @@ def attach(trunk_file: Path, head: Head, target: Path) -> None:
             helper.make_node(kind, inputs, [output], name=f"{output}.node", **attributes)
         )
 
-    node("Gemm", ["features", "head.weights", "head.bias"], "linear.raw")
+    node("Gemm", [views["features"], "head.weights", "head.bias"], "linear.raw")
     node("LogSoftmax", ["linear.raw"], "linear", axis=-1)
-    node("DequantizeLinear", ["head.examples", "head.step", "head.zero"], "examples")
-    node("MatMul", ["embedding", "examples"], "similarities")
+    # Integers all the way: made floats at each question, 10,000 examples would take 5 ms.
+    scaled = ["asked.int8", "asked.step", "asked.zero"]
+    dynamic = helper.make_node("DynamicQuantizeLinear", [views["examples"]], scaled, name="asked")
+    graph.node.append(dynamic)
+    inputs = ["asked.int8", "head.examples", "asked.zero", "head.zero"]
+    node("MatMulInteger", inputs, "similarities.int32")
+    node("Cast", ["similarities.int32"], "similarities.whole", to=1)
+    node("Mul", ["asked.step", "head.step"], "similarities.step")
+    node("Mul", ["similarities.whole", "similarities.step"], "similarities")
     inputs = ["head.none", "head.intents", "similarities"]
     node("ScatterElements", inputs, "near", axis=1, reduction="max")
     node("Mul", ["linear", "head.linear"], "linear.part")
@@ -205,7 +250,7 @@ def attach(trunk_file: Path, head: Head, target: Path) -> None:
     del graph.output[:]
     graph.output.extend(
         [
-            _value("embedding", head.examples.shape[1]),
+            _value("embedding", "D"),
             _value("logits", count),
             helper.make_tensor_value_info("score", 1, ["batch"]),
             _value("similarities", len(head.examples)),
@@ -214,6 +259,26 @@ def attach(trunk_file: Path, head: Head, target: Path) -> None:
     onnx.save(model, target)
     with target.open("rb") as stream:
         os.fsync(stream.fileno())
+
+
+def _join(graph: Any, layer_file: Path) -> None:
+    """Adds the own layer, and its views beside the trunk's: `features.all`, `embedding.all`."""
+    import onnx
+    from onnx import compose, helper
+
+    layer = compose.add_prefix(onnx.load(layer_file), "own.").graph
+    graph.node.append(helper.make_node("Identity", ["hidden"], [layer.input[0].name]))
+    graph.node.extend(layer.node)
+    graph.initializer.extend(layer.initializer)
+    graph.initializer.append(_constant("own.half", np.array(HALF, np.float32)))
+    tuned = layer.output[0].name
+    graph.node.extend(
+        [
+            helper.make_node("Concat", [tuned, "features"], ["features.all"], axis=-1),
+            helper.make_node("Concat", [tuned, "embedding"], ["embedding.both"], axis=-1),
+            helper.make_node("Mul", ["embedding.both", "own.half"], ["embedding.all"]),
+        ]
+    )
 
 
 def _constant(name: str, value: NDArray[Any]) -> Any:

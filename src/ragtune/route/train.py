@@ -1,8 +1,9 @@
 """Training the router: labelled questions in, a folder with one ONNX file out, whole or not at all.
 
-    questions ─▶ trunk (features, embeddings) ─▶ head.fit ─▶ graph.attach ─▶ checked ─▶ swapped in
+    questions ─▶ trunk ─▶ own layer (tune) ─▶ head.fit ─▶ graph.attach ─▶ checked ─▶ swapped in
 
-Nothing is random but the folds, whose seed is fixed: the same questions give the same router.
+The layer is trained twice or more: on all questions but a fold, to fit the mix and the threshold to
+what it has not seen, and on all. Seeds are fixed: the same questions give the same router.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +40,7 @@ from ragtune.models.router import (
     read_routes,
     routes_text,
 )
-from ragtune.route import graph, head
+from ragtune.route import graph, head, tune
 from ragtune.route.questions import Question
 from ragtune.types import OnProgress, Progress
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 MOST_EXAMPLES = 20_000  # questions kept for nearness: 8 MB, 0.5 ms
+_RANGES = 24  # questions that the own layer's quantization takes its ranges from
 _AGREE = 1e-2  # largest difference of a probability between training and the written file
 
 
@@ -83,53 +86,119 @@ def train(
     trunk = trunk or graph.trunk(variant, on_progress)
     labels = [(_as_words(name), number[name]) for name in names if _as_words(name)]
     texts = [q.text for q in inside] + [text for text, _ in labels] + [q.text for q in outside]
-    features, embeddings = read(trunk, texts, on_progress, threads)
-    known = len(inside) + len(labels)
-    intents = np.array([number[q.intent] for q in inside] + [n for _, n in labels], np.int64)
-
-    def on_fold(done: int, total: int) -> None:
-        if on_progress is not None:
-            on_progress(Progress("train", done, total))
-
-    learned = head.fit(
-        features[:known],
-        embeddings[:known],
-        intents,
-        np.arange(known) >= len(inside),
-        (features[known:], embeddings[known:]),
-        on_fold,
-    )
-    kept = _spread(intents, MOST_EXAMPLES)
-    learned = head.with_examples(learned, kept)
+    known = [number[q.intent] for q in inside] + [n for _, n in labels]
+    intents = np.array(known + [head.OUTSIDE] * len(outside), np.int64)
+    always = (np.arange(len(texts)) >= len(inside)) & (intents != head.OUTSIDE)
     folder = data_folder / FOLDER
-    passport = _write(learned, trunk, folder, names, [texts[n] for n in kept], variant)
+    with tempfile.TemporaryDirectory() as temporary:
+        own = Path(temporary) / "layer.onnx"
+        learned = learn(trunk, texts, intents, always, own, on_progress, threads)
+        kept = _spread(learned.intents, MOST_EXAMPLES)
+        learned = head.with_examples(learned, kept)
+        kept_texts = [texts[n] for n in kept]  # those out of scope stand last
+        layer = own if own.exists() else None
+        passport = _write(learned, trunk, layer, folder, names, kept_texts, variant)
     _report(on_progress, 1, 1)
     size = (folder / "router.onnx").stat().st_size
     return Trained(folder, passport, time.perf_counter() - started, size, tuple(warnings))
 
 
+def learn(
+    trunk: Path,
+    texts: Sequence[str],
+    intents: NDArray[np.int64],
+    always: NDArray[np.bool_],
+    own: Path,
+    on_progress: OnProgress | None = None,
+    threads: int = 0,
+) -> head.Head:
+    """The head for texts of these intents (see `head.fit`).
+
+    Where the trunk gives `hidden`, a layer of the router's own is trained first and written to
+    `own` as an ONNX file.
+    """
+    seen = read(trunk, texts, on_progress, threads)
+
+    def tell(done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress(Progress("train", done, total))
+
+    if not seen.hidden:
+        view = head.View(seen.features, seen.embeddings)
+        return head.fit(lambda _: view, intents, always, on_fold=tell)
+    start = graph.last_layer()
+    count = head.folds_needed(int((~always).sum()))
+    trainings = 0
+
+    def tuned(rows: NDArray[np.int64]) -> head.View:
+        nonlocal trainings
+
+        def on_step(done: int, total: int) -> None:
+            tell(trainings * total + done, (count + 1) * total)
+
+        hidden = [seen.hidden[n] for n in rows]
+        layer = tune.tune(start, hidden, intents[rows], on_step)
+        trainings += 1
+        graph.write_layer(layer, hidden[:: max(1, len(hidden) // _RANGES)], own)
+        return beside(own, seen, threads)
+
+    return head.fit(tuned, intents, always, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a trunk makes of texts: features (n, F), unit embeddings (n, D).
+
+    `hidden` holds each text's token vectors below the last layer, (tokens, D), in half precision;
+    nothing where the trunk gives none.
+    """
+
+    features: Floats
+    embeddings: Floats
+    hidden: list[NDArray[np.float16]]
+
+
 def read(
     trunk: Path, texts: Sequence[str], on_progress: OnProgress | None = None, threads: int = 0
-) -> tuple[Floats, Floats]:
-    """Features (n, F) and unit embeddings (n, D) of texts, each run alone as when serving."""
-    from concurrent.futures import ThreadPoolExecutor
-
+) -> Seen:
+    """What the trunk makes of texts, each run alone as when serving."""
     session = runtime.session(trunk / "trunk.onnx")
     tokenizer = runtime.tokenizer(trunk / "tokenizer.json")
+    deep = "hidden" in {output.name for output in session.get_outputs()}
+    names = ["features", "embedding", *(["hidden"] if deep else [])]
 
-    def one(text: str) -> list[Floats]:
+    def one(text: str) -> list[Any]:
         ids = np.array([encode(tokenizer, text)], np.int64)
-        outputs: list[Floats] = session.run(["features", "embedding"], {"input_ids": ids})
-        return outputs
+        row = [output[0] for output in session.run(names, {"input_ids": ids})]
+        return [*row[:2], *(part.astype(np.float16) for part in row[2:])]
 
-    features, embeddings = [], []
+    rows = []
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for done, (feature, embedding) in enumerate(pool.map(one, texts)):
-            features.append(feature[0])
-            embeddings.append(embedding[0])
+        for done, row in enumerate(pool.map(one, texts)):
+            rows.append(row)
             if on_progress is not None and done % 100 == 0:
                 on_progress(Progress("read questions", done, len(texts)))
-    return np.stack(features), np.stack(embeddings)
+    return Seen(
+        np.stack([row[0] for row in rows]),
+        np.stack([row[1] for row in rows]),
+        [row[2] for row in rows] if deep else [],
+    )
+
+
+def beside(layer: Path, seen: Seen, threads: int = 0) -> head.View:
+    """The views that `graph.attach` makes: the own layer's vectors beside the trunk's."""
+    session = runtime.session(layer)
+
+    def one(hidden: NDArray[np.float16]) -> Floats:
+        found: Floats = session.run(["tuned"], {"hidden": hidden[None].astype(np.float32)})[0][0]
+        return found
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        own = np.stack(list(pool.map(one, seen.hidden)))
+    return head.View(
+        np.concatenate([own, seen.features], axis=1),
+        np.concatenate([own, seen.embeddings], axis=1) * np.float32(graph.HALF),
+    )
 
 
 def _checked(questions: Sequence[Question]) -> tuple[list[Question], list[Question], list[str]]:
@@ -178,6 +247,7 @@ def _spread(intents: NDArray[np.int64], most: int) -> list[int]:
 def _write(
     learned: head.Head,
     trunk: Path,
+    layer: Path | None,
     folder: Path,
     names: tuple[str, ...],
     texts: Sequence[str],
@@ -192,7 +262,7 @@ def _write(
     with tempfile.TemporaryDirectory(prefix=".router-", dir=folder.parent) as temporary:
         made = Path(temporary) / "new"
         made.mkdir()
-        graph.attach(trunk / "trunk.onnx", learned, made / "router.onnx")
+        graph.attach(trunk / "trunk.onnx", learned, made / "router.onnx", layer)
         shutil.copyfile(trunk / "tokenizer.json", made / "tokenizer.json")
         rows = [[text, int(intent)] for text, intent in zip(texts, learned.intents, strict=True)]
         (made / "questions.json").write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
@@ -209,7 +279,7 @@ def _write(
         )
         text = json.dumps(asdict(passport), indent=1, ensure_ascii=False) + "\n"
         (made / "router.json").write_text(text, "utf-8")
-        _prove(made, learned, trunk, texts)
+        _prove(made, learned, trunk, layer, texts)
         for path in made.iterdir():
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -241,12 +311,15 @@ def _known(folder: Path, names: Sequence[str]) -> list[str]:
         return list(names)
 
 
-def _prove(made: Path, learned: head.Head, trunk: Path, texts: Sequence[str]) -> None:
+def _prove(
+    made: Path, learned: head.Head, trunk: Path, layer: Path | None, texts: Sequence[str]
+) -> None:
     """Loads the written file and compares it with what was learned. Raises TuneError."""
     sample = list(texts[:: max(1, len(texts) // 24)])
-    features, embeddings = read(trunk, sample, threads=1)
-    linear = head.log_softmax(features @ learned.weights + learned.bias)
-    near = head.nearest(embeddings, learned.examples, learned.intents, len(learned.bias))
+    seen = read(trunk, sample, threads=1)
+    view = beside(layer, seen, 1) if layer else head.View(seen.features, seen.embeddings)
+    linear = head.log_softmax(view.features @ learned.weights + learned.bias)
+    near = head.nearest(view.embeddings, learned.examples, learned.intents, len(learned.bias))
     expected = np.exp(head.log_softmax(head.logits(linear, near, learned.mix)))
     router = OnnxRouter(made)
     for text, row in zip(sample, expected, strict=True):

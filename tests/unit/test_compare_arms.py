@@ -1,0 +1,56 @@
+"""Which arms there are, and that the routed one answers as the workspace does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ragtune.ask import ask
+from ragtune.compare.arms import ARMS, Asker, choose
+from ragtune.config import Settings
+from ragtune.errors import ConfigError
+from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
+from ragtune.store.embedded import EmbeddedStore
+from ragtune.types import Answer, Route, System
+
+
+def test_the_routed_arm_is_there_with_a_router_only() -> None:
+    without = [arm.name for arm in choose((), (), {})]
+    assert "routed" not in without
+    assert [arm.name for arm in choose((), (), {}, router=True)] == [*without, "routed"]
+    with pytest.raises(ConfigError, match="route train"):
+        choose(("routed",), (), {})
+
+
+@dataclass(frozen=True)
+class FirstWord:
+    """A router that has three ways."""
+
+    def route(self, question: str) -> Route:
+        first = question.split()[0]
+        ways = {
+            "hours": Route("hours", False, None, "From 9 to 5."),
+            "chat": Route("chat", False),
+        }
+        return ways.get(first, Route("unsure"))
+
+
+def test_the_routed_arm_answers_as_the_workspace_does(tmp_path: Path) -> None:
+    def system() -> System:
+        return System(
+            store=EmbeddedStore(tmp_path / "store"),
+            embedder=HashEmbedder(),
+            generator=ScriptedGenerator(["Good morning."]),
+            router=FirstWord(),
+        )
+
+    for question in ("hours please", "chat with me", "what is the notice period"):
+        expected = ask(question, system(), Settings())
+        asker = Asker(ARMS["routed"], 0, system(), Settings(), ())
+        asker.warm()
+        events = [event for event in asker(question) if isinstance(event, Answer)]
+        assert [(a.text, a.route, a.status) for a in events] == [
+            (expected.text, expected.route, expected.status)
+        ]
