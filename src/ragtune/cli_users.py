@@ -68,8 +68,8 @@ def list_users(workspace: str | None, as_json: bool) -> None:
     with _opened(workspace) as known:
         found = known.all()
     rows = [
-        [render.safe(u.name), u.role, render.safe(", ".join(u.groups)) or "–", "disabled" if u.disabled else "",
-         f"{u.keys} keys, {u.sessions} sessions"] for u in found
+        [render.safe(u.name), u.role, render.safe(", ".join(u.groups)) or "–",
+         "disabled" if u.disabled else "", f"{u.keys} keys, {u.sessions} sessions"] for u in found
     ]  # fmt: skip
     lines = render.table(("user", "role", "groups", "", ""), rows) if rows else [
         "No users: only the owner's token and link. Next: ragtune users add NAME"
