@@ -119,7 +119,9 @@ def attacks(root: Path, each: int, write: bool) -> dict[str, Any]:
                 key = f"{one.attack} {one.name.rpartition('.')[2]} {one.how}"
                 document = opened.store.get(f"in/{one.name}")
                 total[key] += 1
-                indexed[key] += document is not None and one.word in document.text
+                read = "" if document is None else document.text
+                marks = any(mark[0] in read for mark in hostile.INVISIBLE)
+                indexed[key] += one.word in read if one.attack == "hidden" else marks
             answers = 0
             for n in range(0, len(made), max(1, len(made) // 60)):
                 for question in ASKED:
@@ -200,7 +202,8 @@ def report(found: dict[str, Any]) -> str:
         f"Not readable: {len(attack['not readable'])}.", "",
         "## Poisoned documents", "",
         "Each question has 1, 3 or 5 documents that repeat it and give a false answer, beside the "
-        "documents of the sample company. *Lie shown*: the false word stands in the answer. *Alone*: "
+        "documents of the sample company. *Lie shown*: the false word stands in the answer. "
+        "*Alone*: "
         "without the right one.", "",
         "| documents | answer | asked | lie shown | lie alone | right | lie's document is cited |",
         "|---|---|---|---|---|---|---|",

@@ -126,7 +126,7 @@ def _docx(attack: Attack, n: int, word: str, visible: str, link: str) -> tuple[s
 def _pdf(attack: Attack, n: int, word: str, visible: str, link: str) -> tuple[str, bytes]:
     from reportlab.pdfgen.canvas import Canvas
 
-    how, text = _text(attack, n, word, visible, link)
+    how, _ = _text(attack, n, word, visible, link)
     out = io.BytesIO()
     page = Canvas(out)
     page.drawString(72, 700, visible)

@@ -26,6 +26,28 @@ def kinds(found: Parsed) -> list[tuple[str, int, str]]:
     return [(b.kind, b.level, found.text[b.start : b.end]) for b in found.map.blocks]
 
 
+def test_what_html_hides_is_not_read() -> None:
+    hidden = [
+        '<h2 hidden>zorqa</h2>', '<li style="font-size:0">zorqa</li>', "<!-- zorqa -->",
+        '<b style="color:red; opacity: 0.0 !important">zorqa</b>',
+        '<a style="DISPLAY:none">zorqa</a>',
+        '<p style="visibility: hidden">zorqa</p>', '<em style="font-size:0px">zorqa</em>',
+    ]  # fmt: skip
+    shown = '<p style="font-size:0.9em">small</p><p style="opacity:0.5;line-opacity:0">pale</p>'
+    found = one(f"<body style='opacity:0'><p>Seen.</p>{''.join(hidden)}{shown}".encode(), "x")
+    assert "zorqa" not in found.text
+    assert found.text == "Seen.\n\nsmall\n\npale"
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.html", "a.csv"])
+def test_unseen_marks_are_taken_out_and_joiners_stay(name: str) -> None:
+    tags = "".join(chr(0xE0000 + ord(c)) for c in "ignore")
+    said = f"pay\u200broll{tags} \u202eabc\u2066 is \u2063open, می\u200cخواهم"
+    found = one(f"word,more\n{said},x\n".encode(), name)
+    assert "payroll abc is open" in found.text
+    assert "می\u200cخواهم" in found.text
+
+
 def test_html() -> None:
     page = """<!doctype html><html><head><title>Hire &amp; go</title><style>p{}</style>
     <script>var x = "<p>no</p>"</script></head><body><nav><a href=/>Home</a></nav>

@@ -16,13 +16,18 @@ _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 )
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE = 64 * 1024
+# Marks that show nothing and serve to hide or reorder text (Boucher et al. 2021, "Trojan Source"):
+# zero-width spaces, marks and overrides of direction, invisible operators, tag characters. Joiners
+# stay: Persian, Hindi and emoji need them.
+UNSEEN = "\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\U000e0000-\U000e007f"
+_UNSEEN = re.compile(f"[{UNSEEN}]")
 _WESTERN = frozenset(
     "äöüßÄÖÜéèêëàâáãåæçñóòôõøœíìîïúùûýÿÉÈÊÀÂÁÃÅÆÇÑÓÒÔÕØŒÍÚÛ€§°£«»“”„‘’‚–—…¿¡©®™·²³½¼ªº\xa0"
 )
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
-    """The text of `data`, without byte order mark and with `\\n` line ends.
+    """The text of `data`, without byte order mark and unseen marks, and with `\\n` line ends.
 
     `declared` is an encoding named by the source itself (HTML, XML, mail); it counts after a mark
     and after valid UTF-8. Raises DocumentError when the bytes are no text.
@@ -34,6 +39,8 @@ def decode(data: bytes, declared: str | None = None) -> str:
         raise DocumentError("not a readable text file: it holds binary data")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.isascii():
+        text = _UNSEEN.sub("", text)
     return text.replace("\x00", "\ufffd") if "\x00" in text else text
 
 

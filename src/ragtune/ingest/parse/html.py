@@ -27,7 +27,13 @@ _BLOCK = frozenset(
 ) - {"label", "option"}
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 _LONELY_MARK = re.compile(r"(?:[•·▪◦‣■●○–—*-]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)])$")
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+# What a style hides for certain; the colour of a text says nothing without what is behind it.
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden"
+    r"|(?:^|;)\s*(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:px|pt|r?em|%)?\s*(?:!|;|$)",
+    re.I,
+)
+_WHOLE = frozenset(("html", "body", "main", "article"))  # hidden until a script shows the page
 _WHITE = re.compile(r"[ \t\n\r\f]+")
 
 
@@ -146,9 +152,7 @@ class _Writer:
         if tag == "br":
             self._inline.append("\n")
             return None
-        if tag in ("div", "span", "nav", "section", "p", "ul", "table") and self._unwanted(
-            node, tag
-        ):
+        if tag not in _WHOLE and self._unwanted(node, tag):
             return True
         if tag == "table":
             return self._table(node)
