@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_the_check_sees_a_forged_citation_and_a_secret() -> None:
 
 
 class _NoDocuments:
-    store: dict[str, object] = {}
+    store: ClassVar[dict[str, object]] = {}
 
 
 def _answer(text: str, status: str) -> Answer:

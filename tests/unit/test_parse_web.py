@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtune.errors import DocumentError
-from ragtune.ingest.parse import Parsed, parse
+from ragtune.ingest.parse import Parsed, parse, quick_text
 from ragtune.ingest.parse.base import broken_rule
 
 
@@ -46,6 +46,8 @@ def test_unseen_marks_are_taken_out_and_joiners_stay(name: str) -> None:
     found = one(f"word,more\n{said},x\n".encode(), name)
     assert "payroll abc is open" in found.text
     assert "می\u200cخواهم" in found.text
+    quick = quick_text(f"word,more\n{said},x\n".encode(), name)
+    assert quick is None or quick.text == found.text
 
 
 def test_html() -> None:

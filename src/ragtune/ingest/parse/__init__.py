@@ -41,11 +41,13 @@ def parse(data: bytes, name: str) -> list[Parsed | Failed]:
 
 def quick_text(data: bytes, name: str) -> Parsed | None:
     """Reads plain UTF-8 text or Markdown with code that is safe in any process; else None."""
+    from ragtune.ingest.parse.decode import without_unseen
     from ragtune.ingest.parse.detect import is_plain, text_type
 
     if not is_plain(data):
         return None
     text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = without_unseen(text)
     kind = text_type(text, name)
     if kind not in ("md", "txt") or not has_words(text):
         return None

@@ -39,9 +39,13 @@ def decode(data: bytes, declared: str | None = None) -> str:
         raise DocumentError("not a readable text file: it holds binary data")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.isascii():
-        text = _UNSEEN.sub("", text)
+    text = without_unseen(text)
     return text.replace("\x00", "\ufffd") if "\x00" in text else text
+
+
+def without_unseen(text: str) -> str:
+    """`text` without the marks of `UNSEEN`."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
 
 
 def _decode(data: bytes, declared: str | None) -> str:
