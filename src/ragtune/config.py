@@ -119,6 +119,14 @@ class Settings:
 _HINTS = get_type_hints(Settings)
 
 
+def cores() -> int:
+    """Cores that this process may use: a container can have fewer than the machine."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
 def home() -> Path:
     """The user's cache of model weights: `RAGTUNE_HOME`, by default `~/.cache/ragtune`."""
     return Path(os.environ.get("RAGTUNE_HOME") or Path.home() / ".cache" / "ragtune")

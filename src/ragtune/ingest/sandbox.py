@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from ragtune.config import Settings
+from ragtune.config import Settings, cores
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse import Failed, Parsed, quick_text, worker
 from ragtune.ingest.parse.base import extension, one_line
@@ -147,7 +147,7 @@ class Readers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._size = settings.workers or min(4, _cores())
+        self._size = settings.workers or min(4, cores())
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
 
@@ -290,10 +290,3 @@ class Readers:
         self._all.discard(one)
         if one in self._idle:
             self._idle.remove(one)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ragtune.config import cores
 from ragtune.errors import TuneError
 from ragtune.tune import chat
 from ragtune.tune.base import Base
@@ -54,13 +55,6 @@ def torch_set(settings: TuneSettings) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(strict, warn_only=warn)
-
-
-def cores() -> int:
-    """Cores that this process may use: a container can have fewer than the machine."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def identity(
