@@ -37,7 +37,7 @@ class Visibility:
             allowed = rules.get(key)
             if allowed is not None:
                 return not allowed.isdisjoint(self.groups)
-            key = key[: max(map(key.rfind, _ENDS), default=-1) + 1].rstrip(_ENDS) if key else ""
+            key = key[: max(map(key.rfind, _ENDS)) + 1].rstrip(_ENDS)
         return self.everyone
 
 

@@ -114,8 +114,3 @@ def _retraining(arm: Arm, facts: Mapping[str, Any]) -> float | None:
     """Seconds of training again: measured, or those of the last training."""
     again = facts.get(f"retraining {arm.name}") or facts.get(f"training {arm.name} 0")
     return float(again["seconds"]) if again else None
-
-
-def clusters_of_updates(updates: Sequence[Update]) -> list[str]:
-    """Updates of one file succeed and fail together."""
-    return [u.file for u in updates]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
+    from ragtune.server.access import Principal
     from ragtune.server.context import Server
 
 router = APIRouter(include_in_schema=False)
@@ -86,14 +87,22 @@ def _language(request: Request) -> str:
     return LANGUAGES[0]
 
 
+def _signed_in(request: Request) -> Principal | None:
+    """Who asks for a page; None: show the sign-in page. Raises Problem for a forged request."""
+    server: Server = request.app.state.server
+    try:
+        return server.access.principal(request)
+    except Problem as problem:
+        if problem.status_code != 401:
+            raise
+        return None
+
+
 def _shown(template: str) -> Callable[[Request], Any]:
     async def show(request: Request) -> Response:
         server: Server = request.app.state.server
-        try:
-            principal = server.access.principal(request)
-        except Problem as problem:
-            if problem.status_code != 401:
-                raise
+        principal = _signed_in(request)
+        if principal is None:
             return _render(request, "signin", 401)
         given = _prices(server) if template == "side" else {}
         return _render(request, template, principal=principal, **given)
@@ -104,11 +113,8 @@ def _shown(template: str) -> Callable[[Request], Any]:
 async def _report(request: Request, job: str) -> Response:
     """A comparison's report, made again from its results under this page's style."""
     server: Server = request.app.state.server
-    try:
-        principal = server.access.principal(request)
-    except Problem as problem:
-        if problem.status_code != 401:
-            raise
+    principal = _signed_in(request)
+    if principal is None:
         return _render(request, "signin", 401)
     if not principal.may("editor"):
         raise Problem(403, "this needs the role editor")
