@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` nee
 
     from ragtune.ask import Event
     from ragtune.calibrate import Calibration
+    from ragtune.ingest.still import Still
     from ragtune.ingest.sync import SyncReport
     from ragtune.status import Status
     from ragtune.store.embedded import EmbeddedStore
@@ -57,6 +58,7 @@ class Workspace:
         self.root = root
         self.settings = settings
         self.on_wait = on_wait  # told once when another process is writing
+        self.still: Still | None = None  # a server's: spares the look before most questions
 
     def __enter__(self) -> Workspace:
         return self
@@ -188,18 +190,26 @@ class Workspace:
 
         Does not wait for a sync that is running, and asks no remote database.
         """
-        from ragtune.ingest import sync
+        from ragtune.ingest import plan, sync
 
-        if self.settings.fresh == "never" or self.store.read_only:
+        fresh, still = self.settings.fresh, self.still if self.settings.fresh == "auto" else None
+        if fresh == "never" or self.store.read_only:
             return None
-        if self.settings.fresh == "auto" and time.time() < float(self.store.meta("look_at") or 0.0):
+        sources = plan.stored_sources(self.store) if still else []
+        if still is not None and still.holds(sources):
             return None
+        if fresh == "auto" and time.time() < float(self.store.meta("look_at") or 0.0):
+            return None
+        ticket = still.before_look(sources) if still is not None else None
         started = time.perf_counter()
         changed = sync.changed(self.store, self.settings, self.root)
         seconds = time.perf_counter() - started
         if seconds > SLOW_LOOK:
             self.store.set_meta("look_at", str(time.time() + LOOK_AGAIN * seconds))
-        return self._sync(before_question=True) if changed else None
+        report = self._sync(before_question=True) if changed else None
+        if still is not None and (report is None or (report.nothing and not report.warnings)):
+            still.nothing_found(ticket)
+        return report
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
         """All sources with state, error and number of passages, sorted by uri."""

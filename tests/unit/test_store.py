@@ -61,6 +61,27 @@ def test_an_edit_keeps_the_ids_of_what_stayed(store: EmbeddedStore) -> None:
     assert min(after[1], after[3]) > max(one, two, three)
 
 
+def test_a_document_that_is_kept_is_the_one_that_is_there(store: EmbeddedStore) -> None:
+    number = store.replace(*document("a", ["one"], modified=1.0))
+    found = store.get(number)
+    assert found is not None
+    assert store.get(number) is found  # kept
+    store.touch({"a": FileStat(3, 7_000_000_000, 1, 1)})
+    assert store.get("a") == store.get(number) == replace(found, modified=7.0)
+    with store.writing():
+        store.replace(*document("a", ["two"], modified=7.0))
+        uncommitted = store.get(number)
+        assert uncommitted is not None
+        assert uncommitted.text == "two"
+    store.rename("a", "b")
+    moved = store.get(number)
+    assert moved is not None
+    assert (moved.uri, moved.text) == ("b", "two")
+    assert store.get("a") is None
+    store.delete(["b"])
+    assert store.get(number) is None
+
+
 def test_an_id_is_never_used_again(store: EmbeddedStore) -> None:
     first = store.replace(*document("a", ["one", "two"]))
     store.delete(["a"])

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from ragtune import config
 from ragtune.errors import RagtuneError
+from ragtune.ingest.still import Still, available
 from ragtune.server import (
     api,
     api_documents,
@@ -52,6 +53,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
         stop = threading.Event()
         tasks = [asyncio.create_task(_load(server)), asyncio.create_task(api_jobs.run_jobs(server))]
         if options.watch:
+            # With the watcher, which looks at all files every ten minutes, whatever the kernel says
+            workspace.still = Still(workspace.root, workspace.settings) if available() else None
             thread = threading.Thread(target=_watch, args=(workspace, stop), name="ragtune-watch")
             thread.start()
         try:
@@ -65,6 +68,9 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
             await asyncio.gather(*tasks, return_exceptions=True)
             if options.watch:
                 await asyncio.to_thread(thread.join, 10.0)
+                if workspace.still is not None:
+                    workspace.still.close()
+                    workspace.still = None
             server.work.close()
 
     app = FastAPI(

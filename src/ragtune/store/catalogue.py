@@ -117,14 +117,18 @@ class Catalogue(Session):
     def touch(self, stats: Mapping[str, FileStat]) -> None:
         """Notes new stats of sources whose content is the same; `modified` follows."""
         with self._changing() as db:
-            db.executemany(
-                "UPDATE documents SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?,"
-                " modified = ? WHERE uri = ?",
-                (
-                    (s.size, s.mtime_ns, s.ctime_ns, s.inode, s.mtime_ns / 1e9, uri)
-                    for uri, s in stats.items()
-                ),
-            )
+            newer = False
+            for uri, s in stats.items():
+                modified = s.mtime_ns / 1e9
+                row = db.execute("SELECT modified FROM documents WHERE uri = ?", (uri,)).fetchone()
+                newer = newer or (row is not None and row[0] != modified)
+                db.execute(
+                    "UPDATE documents SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?,"
+                    " modified = ? WHERE uri = ?",
+                    (s.size, s.mtime_ns, s.ctime_ns, s.inode, modified, uri),
+                )
+            if newer:
+                schema.log_change(db, 0)  # it is part of documents that are kept: see kept.py
 
     def rename(self, old: str, new: str, title: str | None = None) -> bool:
         """A source moved: its document gets a new uri and keeps all else; False if it is unknown.

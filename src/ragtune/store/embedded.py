@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ragtune.errors import WorkspaceError
 from ragtune.store import rows, schema
@@ -120,7 +120,10 @@ class EmbeddedStore(Catalogue):
     def get(self, document: str | int) -> Document | None:
         """The document of this uri or id, or None (also when it is quarantined)."""
         with self._reading() as db:
-            return rows.get(db, "uri" if isinstance(document, str) else "id", document)
+            column: Literal["id", "uri"] = "uri" if isinstance(document, str) else "id"
+            if db is self._write:  # it sees what is not committed
+                return rows.get(db, column, document)
+            return self._documents.get(db, column, document)
 
     def passages(self, ids: Sequence[int]) -> Sequence[Passage]:
         """The passages of these ids in this order; ids that are gone are left out."""

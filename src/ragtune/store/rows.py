@@ -10,7 +10,6 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ragtune.store.schema import log_change
@@ -52,13 +51,8 @@ def pack_map(map: SourceMap) -> bytes:
     return zlib.compress(raw.encode(), 1)
 
 
-@lru_cache(maxsize=64)
 def unpack_map(raw: bytes) -> SourceMap:
-    """The inverse of `pack_map`.
-
-    The same documents are read again for every question about their subject. What is kept is
-    found by the stored bytes themselves, so it can never be out of date.
-    """
+    """The inverse of `pack_map`."""
     blocks, anchors = json.loads(zlib.decompress(raw))
     for _, _, fields in anchors:
         if "box" in fields:
@@ -67,12 +61,6 @@ def unpack_map(raw: bytes) -> SourceMap:
         tuple(Block(*block) for block in blocks),
         tuple(Anchor(start, end, **fields) for start, end, fields in anchors),
     )
-
-
-@lru_cache(maxsize=64)
-def unpack_text(raw: bytes) -> str:
-    """A document's text as it is stored; kept as `unpack_map` does."""
-    return zlib.decompress(raw).decode()
 
 
 # ---------------------------------------------------------------- writing
@@ -238,7 +226,7 @@ def get(db: sqlite3.Connection, where: str, value: str | int) -> Document | None
         row[0],
         row[1],
         row[2],
-        unpack_text(row[3]),
+        zlib.decompress(row[3]).decode(),
         row[4],
         unpack_map(row[5]),
         row[6],

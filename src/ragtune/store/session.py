@@ -20,6 +20,7 @@ from typing import Self
 from ragtune.errors import WorkspaceError
 from ragtune.store import schema
 from ragtune.store.derived import Derived, Views
+from ragtune.store.kept import Kept
 from ragtune.store.lock import WriteLock
 from ragtune.store.vectors import DamagedError
 from ragtune.store.visible import Visible
@@ -49,6 +50,7 @@ class Session:
         self._before: schema.Stamp = (0, 0)  # where the open transaction began
         self._views: Views | None = None
         self._visible = Visible()
+        self._documents = Kept()
         self._files = threading.Lock()  # guards _derived
         self._failed: tuple[schema.Stamp, float] = ((0, 0), 0.0)
         with schema.plain_errors(f"cannot open the workspace in {folder}"):
