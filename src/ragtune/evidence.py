@@ -60,6 +60,7 @@ CLOSE_READ = 0.45  # … and this much once read, which sets ranks further apart
 READ = 4  # units that the reader reads; 6, 8 and 10 chose no better
 READING = 0.8  # weight of a reading, beside a cosine
 KEPT = 10  # evidence sentences that are returned
+ECHO = 4  # words; a shorter question stands in many texts
 SHORT = 80  # characters; a shorter unit is read together with the end of the one before
 
 
@@ -368,6 +369,10 @@ def _quotes(
 ) -> list[Quote]:
     """The best unit and those that come close, each grown; none overlaps another.
 
+    Where the best stands beside the question itself, word for word, the next is the best of those
+    that do not, however far behind: a FAQ stands like that, and so does a text that was planted to
+    be found (Zou et al. 2024, "PoisonedRAG"), which should not be the only one that is heard.
+
     `scores` are the units' ranks before reading, by document and start: they lead growth.
     """
     form = asked.form(question)
@@ -375,8 +380,14 @@ def _quotes(
     quotes: list[Quote] = []
     taken: list[tuple[int, int, int]] = []
     said: list[str] = []
+    echoed = _echoes(question, answers[0])
     for unit in answers:
-        if len(quotes) == settings.quotes or unit.score < answers[0].score - close:
+        if len(quotes) == settings.quotes:
+            break
+        if echoed and quotes:
+            if _echoes(question, unit):
+                continue
+        elif unit.score < answers[0].score - close:
             break
         document = unit.document
         folded = " ".join(words.tokens(unit.text))
@@ -395,6 +406,16 @@ def _quotes(
         span = replace(span, place=replace(at, boxes=span.place.boxes))
         quotes.append(Quote(span, unit.start, min(unit.end, end)))
     return quotes
+
+
+def _echoes(question: str, unit: Unit) -> bool:
+    """Whether the question stands in the unit or right before it, word for word."""
+    asking = " ".join(words.tokens(question))
+    if asking.count(" ") < ECHO - 1:
+        return False
+    begin = max(0, unit.start - 2 * len(question) - SHORT)
+    near = " ".join(words.tokens(unit.document.text[begin : unit.end]))
+    return f" {asking} " in f" {near} "
 
 
 def _marked(unit: Unit) -> Sentence:

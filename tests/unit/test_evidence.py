@@ -151,6 +151,21 @@ def test_the_same_words_are_not_quoted_twice() -> None:
     assert len(said) == len(set(said))
 
 
+def test_texts_that_repeat_the_question_are_not_the_only_ones_heard() -> None:
+    asks = "How long is the cable of the dryer?"
+    lies = [
+        markdown(f"{asks} The cable of the dryer is {n} metres long.", id, f"lie{id}.md")
+        for id, n in ((2, 70), (3, 80), (4, 90))
+    ]
+    found = select(asks, [*lies, MANUAL])
+    assert [q.span.uri for q in found.quotes][1:] == ["a.md"]
+    assert "3 metres" in found.quotes[1].span.text
+    one = select(asks, [*lies, MANUAL], replace(DEFAULT, quotes=1))
+    assert len(one.quotes) == 1
+    other = select("cable length of dryer", [*lies, MANUAL])  # repeated by none
+    assert all(q.span.score >= other.quotes[0].span.score - evidence.CLOSE for q in other.quotes)
+
+
 def test_settings_bound_the_quotes() -> None:
     short = replace(DEFAULT, quotes=1, quote_words=8)
     found = select("How do I clean the filter?", [MANUAL], short)
