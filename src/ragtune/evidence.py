@@ -13,31 +13,21 @@ company's training questions, and measured on the other half and on documents un
 from __future__ import annotations
 
 import math
-import re
 import threading
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ragtune import question as asked
 from ragtune import support, words
 from ragtune.config import Settings
 from ragtune.quoting import grow
-from ragtune.sentences import sentences
-from ragtune.types import (
-    BlockKind,
-    Document,
-    Evidence,
-    Hit,
-    Quote,
-    Reader,
-    Reading,
-    Sentence,
-    System,
-)
+from ragtune.types import Document, Evidence, Hit, Quote, Reader, Sentence, System
+from ragtune.units import Unit, mark_echoes, units_of
+from ragtune.units import reading_text as reading_text
+from ragtune.units import terms as terms
 from ragtune.versions import superseded
 
 if TYPE_CHECKING:
@@ -60,40 +50,8 @@ CLOSE_READ = 0.45  # … and this much once read, which sets ranks further apart
 READ = 4  # units that the reader reads; 6, 8 and 10 chose no better
 READING = 0.8  # weight of a reading, beside a cosine
 KEPT = 10  # evidence sentences that are returned
-SHORT = 80  # characters; a shorter unit is read together with the end of the one before
 
-
-_LINE_END = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _EARLIER = frozenset("earlier former formerly old older outdated previous previously past".split())
-
-
-@dataclass(slots=True)
-class Unit:
-    """A sentence, list item, table row or heading of a hit, as the ranking sees it."""
-
-    hit: int
-    document: Document
-    start: int
-    end: int
-    kind: BlockKind
-    terms: Counter[str]  # stems of content words
-    context: frozenset[str]  # stems of the heading path
-    before: Mapping[str, int] = field(default_factory=dict)  # terms of the unit before
-    previous: int = -1  # where the unit before starts, in the same hit; -1: none
-    cosine: float = 0.0
-    lexical: float = 0.0  # BM25 / the largest BM25 of all units
-    score: float = 0.0
-    reading: Reading | None = None
-
-    @property
-    def text(self) -> str:
-        """The unit, exactly as in the document."""
-        return self.document.text[self.start : self.end]
-
-    @property
-    def asks(self) -> bool:
-        """Whether the unit is itself a question, as a FAQ's headings are."""
-        return self.text.endswith(("?", "？"))
 
 
 def select(question: str, hits: Sequence[Hit], system: System, settings: Settings) -> Evidence:
@@ -142,7 +100,7 @@ def ranked(
 
     The latter are neither headings nor questions, best first.
     """
-    hits, units = _units(hits, system)
+    hits, units = units_of(hits, system)
     if not units:
         return hits, [], []
     _rank(question, units, _scaled(hits), system)
@@ -152,20 +110,8 @@ def ranked(
         (unit for unit in _answering(units) if unit.kind != "heading" and not unit.asks),
         key=lambda unit: -unit.score,
     )
+    mark_echoes(question, answers)
     return hits, units, answers
-
-
-def reading_text(unit: Unit, hit: Hit) -> str:
-    """What a reader gets of a unit: its headings on the first line, itself on the last.
-
-    A short unit ("By train: 2nd class") says little alone: the end of the one before comes in
-    between. The unit keeps its length, so offsets into the last line are offsets into the unit.
-    """
-    lines = [(hit.passage.heading or hit.title).replace("\n", " ")]
-    if unit.previous >= 0 and unit.end - unit.start < SHORT:
-        before = unit.document.text[unit.previous : unit.start].split()
-        lines.append(" ".join(before)[-SHORT:])
-    return "\n".join([*lines, _LINE_END.sub(" ", unit.text)])
 
 
 def _read(question: str, answers: list[Unit], hits: Sequence[Hit], reader: Reader) -> None:
@@ -173,64 +119,28 @@ def _read(question: str, answers: list[Unit], hits: Sequence[Hit], reader: Reade
 
     What was not read counts as the worst that was.
     """
-    read = answers[:READ]
+    read = _to_read(answers)
     texts = [reading_text(unit, hits[unit.hit]) for unit in read]
     for unit, reading in zip(read, reader.read(question, texts), strict=True):
         unit.reading = reading
-    added = [gain(unit.reading.score) for unit in read if unit.reading is not None]
-    least = min(added)
-    for number, unit in enumerate(answers):
-        unit.score += added[number] if number < len(added) else least
+    least = min(gain(unit.reading.score) for unit in read if unit.reading is not None)
+    for unit in answers:
+        unit.score += least if unit.reading is None else gain(unit.reading.score)
     answers.sort(key=lambda unit: -unit.score)
+
+
+def _to_read(answers: Sequence[Unit]) -> list[Unit]:
+    """The READ best; of those that repeat the question at most half, as far as there are others."""
+    echoing = [unit for unit in answers if unit.echo][: READ // 2]
+    others = [unit for unit in answers if not unit.echo][: READ - len(echoing)]
+    if len(echoing) + len(others) < READ:
+        return list(answers[:READ])
+    return sorted([*echoing, *others], key=lambda unit: -unit.score)
 
 
 def gain(logit: float) -> float:
     """What a reading adds to a rank: 0 to READING, growing with the chance of an answer."""
     return READING / (1 + math.exp(-max(-30.0, min(30.0, logit))))
-
-
-# ---------------------------------------------------------------- units
-
-
-def _units(hits: Sequence[Hit], system: System) -> tuple[list[Hit], list[Unit]]:
-    """The hits that still hold, and their units in reading order, hit by hit."""
-    documents: dict[str, Document | None] = {}
-    kept: list[Hit] = []
-    units: list[Unit] = []
-    seen: set[tuple[int, int]] = set()
-    for hit in hits:
-        if hit.uri not in documents:
-            documents[hit.uri] = system.store.get(hit.uri)
-        document = documents[hit.uri]
-        start, end = hit.passage.start, hit.passage.end
-        if document is None or document.text[start:end] != hit.passage.text:
-            continue
-        context = frozenset(words.content(hit.passage.heading or hit.title))
-        before: Mapping[str, int] = {}
-        previous = -1
-        blocks = document.map.blocks
-        at = 0
-        for low, high in sentences(document.text, start, end, blocks):
-            while at < len(blocks) and blocks[at].end <= low:
-                at += 1
-            kind: BlockKind = "paragraph"
-            if at < len(blocks) and blocks[at].start <= low:
-                kind = blocks[at].kind
-            held = terms(document.text[low:high])
-            if (document.id, low) not in seen and any(map(str.isalnum, document.text[low:high])):
-                seen.add((document.id, low))
-                units.append(
-                    Unit(len(kept), document, low, high, kind, held, context, before, previous)
-                )
-            before, previous = held, low
-        kept.append(hit)
-    return kept, units
-
-
-@lru_cache(maxsize=20_000)
-def terms(text: str) -> Counter[str]:
-    """How often each stem of a content word stands in `text`."""
-    return Counter(words.content(text))
 
 
 def _answering(units: Sequence[Unit]) -> list[Unit]:
@@ -368,6 +278,9 @@ def _quotes(
 ) -> list[Quote]:
     """The best unit and those that come close, each grown; none overlaps another.
 
+    Where the best repeats the question word for word, the next is the best of those that do not,
+    however far behind: a text that was planted to be found should not be the only one heard.
+
     `scores` are the units' ranks before reading, by document and start: they lead growth.
     """
     form = asked.form(question)
@@ -376,7 +289,12 @@ def _quotes(
     taken: list[tuple[int, int, int]] = []
     said: list[str] = []
     for unit in answers:
-        if len(quotes) == settings.quotes or unit.score < answers[0].score - close:
+        if len(quotes) == settings.quotes:
+            break
+        if answers[0].echo and quotes:
+            if unit.echo:
+                continue
+        elif unit.score < answers[0].score - close:
             break
         document = unit.document
         folded = " ".join(words.tokens(unit.text))

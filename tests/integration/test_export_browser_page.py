@@ -143,6 +143,14 @@ def questions(name: str, step: int = 1) -> list[str]:
     return [json.loads(line)["question"] for line in lines][::step]
 
 
+def headings(company: Workspace) -> list[str]:
+    """The questions of a FAQ as it puts them: an answer stands right behind."""
+    faq = company.store.get("company/support/faq.html")
+    assert faq is not None
+    spans = [faq.text[block.start : block.end] for block in faq.map.blocks]
+    return [text for text in spans if text.endswith("?")]
+
+
 # ---------------------------------------------------------------- the port is the same
 
 
@@ -245,7 +253,7 @@ def test_search_is_the_same_for_the_same_vector(parts: Any, company: Workspace) 
 
 
 def test_answers_are_the_same(chromium: Any, url: str, company: Workspace) -> None:
-    asked = [*questions("heldout", 3), *questions("unanswerable", 4)]
+    asked = [*questions("heldout", 3), *questions("unanswerable", 4), *headings(company)]
     same = 0
     with opened(chromium, url) as page:
         page.evaluate("""() => {

@@ -13,7 +13,17 @@ from ragtune import evidence, question, support, words
 from ragtune.config import Settings
 from ragtune.ingest.parse.markdown import read_markdown
 from ragtune.quoting import count_words, grow
-from ragtune.types import Block, Document, Evidence, Hit, Passage, Place, SourceMap, System
+from ragtune.types import (
+    Block,
+    Document,
+    Evidence,
+    Hit,
+    Passage,
+    Place,
+    Reading,
+    SourceMap,
+    System,
+)
 
 DEFAULT = Settings()
 
@@ -149,6 +159,56 @@ def test_the_same_words_are_not_quoted_twice() -> None:
     found = select("How long is the cable?", [MANUAL, copy])
     said = [q.span.text for q in found.quotes]
     assert len(said) == len(set(said))
+
+
+def test_texts_that_repeat_the_question_are_not_the_only_ones_heard() -> None:
+    asks = "How long is the cable of the dryer?"
+    lies = [
+        markdown(f"{asks} The cable of the dryer is {n} metres long.", id, f"lie{id}.md")
+        for id, n in ((2, 70), (3, 80), (4, 90))
+    ]
+    found = select(asks, [*lies, MANUAL])
+    assert [q.span.uri for q in found.quotes][1:] == ["a.md"]
+    assert "3 metres" in found.quotes[1].span.text
+    one = select(asks, [*lies, MANUAL], replace(DEFAULT, quotes=1))
+    assert len(one.quotes) == 1
+    other = select("cable length of dryer", [*lies, MANUAL])  # repeated by none
+    assert all(q.span.score >= other.quotes[0].span.score - evidence.CLOSE for q in other.quotes)
+
+
+def test_at_most_half_of_what_is_read_repeats_the_question() -> None:
+    asks = "How long is the cable of the dryer?"
+    lies = [markdown(f"{asks} It is {n} metres long.", n, f"lie{n}.md") for n in range(2, 9)]
+    read: list[str] = []
+
+    class Reader:
+        name = "shared words"
+
+        def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+            read.extend(texts)
+            return [Reading(1.0) for _ in texts]
+
+    documents = [*lies, MANUAL]
+    system = System(OneStore(documents), BagOfWords(), None, reader=Reader())  # type: ignore[arg-type]
+    found = evidence.select(asks, [hit(d) for d in documents], system, DEFAULT)
+    assert len(read) == evidence.READ
+    assert sum("It is" in text for text in read) == evidence.READ // 2
+    assert "3 metres" in found.quotes[1].span.text
+
+
+def test_only_a_whole_question_is_repeated() -> None:
+    def marked(question: str, text: str) -> bool:
+        document = markdown(text, 1, "a.md")
+        system = System(OneStore([document]), BagOfWords(), None)  # type: ignore[arg-type]
+        _, _, answers = evidence.ranked(question, [hit(document)], system)
+        return any(unit.echo for unit in answers)
+
+    assert marked("Where is the red key?", "# Where is the red key?\n\nIn the drawer.")
+    assert marked("where is the RED key", "They ask: where is the red key? In the drawer.")
+    assert marked("Wo ist der Schlüssel?", "Wo ist der Schlüssel? In der Lade.")
+    assert not marked("Where is the red key?", "The red key is where the blue key is.")
+    assert not marked("The red key?", "# The red key?\n\nIn the drawer.")  # stands anywhere
+    assert not marked("Where is the red key?", "# Where is the red keyring?\n\nIn the drawer.")
 
 
 def test_settings_bound_the_quotes() -> None:

@@ -10,7 +10,7 @@ LAYERS = [
     {"types", "errors", "config", "words", "clock", "visibility"},
     {"sentences", "places", "question", "versions"},
     {"models", "store"},
-    {"quoting", "support", "claims", "prompting"},
+    {"quoting", "support", "claims", "prompting", "units"},
     {"ingest", "retrieve", "evidence", "cite", "calibrate", "follow_up"},
     {"ask", "status"},
     {"workspace"},

@@ -25,6 +25,8 @@ const READ = 4;
 const READING = 0.8;
 const KEPT = 10;
 const SHORT = 80;
+const ECHO = 4;
+const LOOKED = 40;
 const LINE_END = /[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]/g;
 const EARLIER = new Set('earlier former formerly old older outdated previous previously past'.split(' '));
 
@@ -61,6 +63,7 @@ export async function ranked(question, hits, system) {
   outdated(question, units);
   answering(units);
   const answers = units.filter((u) => u.kind !== 'heading' && !u.asks).sort((a, b) => b.score - a.score);
+  markEchoes(question, answers);
   return { units, answers };
 }
 
@@ -75,13 +78,20 @@ export function readingText(unit, hit) {
 }
 
 async function read(question, answers, hits, reader) {
-  const chosen = answers.slice(0, READ);
+  const chosen = toRead(answers);
   const readings = await reader.read(question, chosen.map((u) => readingText(u, hits[u.hit])));
   chosen.forEach((unit, n) => (unit.reading = readings[n]));
-  const added = chosen.map((unit) => gain(unit.reading.score));
-  const least = Math.min(...added);
-  answers.forEach((unit, n) => (unit.score += added[n] ?? least));
+  const least = Math.min(...chosen.map((unit) => gain(unit.reading.score)));
+  for (const unit of answers) unit.score += unit.reading ? gain(unit.reading.score) : least;
   answers.sort((a, b) => b.score - a.score);
+}
+
+/** The READ best; of those that repeat the question at most half, as far as there are others. */
+function toRead(answers) {
+  const echoing = answers.filter((u) => u.echo).slice(0, READ / 2);
+  const others = answers.filter((u) => !u.echo).slice(0, READ - echoing.length);
+  if (echoing.length + others.length < READ) return answers.slice(0, READ);
+  return [...echoing, ...others].sort((a, b) => b.score - a.score);
 }
 
 /** What a reading adds to a rank: 0 to READING. */
@@ -108,7 +118,7 @@ function unitsOf(hits) {
         units.push({
           hit: number, document, stored, start: stored.start, end: stored.end, kind: stored.kind,
           text, terms: stored.terms, context, before, previous,
-          asks: /[?？]$/.test(text), cosine: 0, lexical: 0, score: 0, reading: null,
+          asks: /[?？]$/.test(text), cosine: 0, lexical: 0, score: 0, reading: null, echo: false,
         });
       }
       before = stored.terms;
@@ -116,6 +126,22 @@ function unitsOf(hits) {
     }
   });
   return units;
+}
+
+/** Marks those that hold the question, or stand right beside it, word for word. */
+function markEchoes(question, answers) {
+  const asking = words.tokens(question);
+  if (asking.length < ECHO) return;
+  const said = ` ${asking.join(' ')} `;
+  const folded = question.toLowerCase();
+  const plain = asking.filter((token) => folded.includes(token));
+  const rare = plain.reduce((most, token) => (token.length > most.length ? token : most), '');
+  const reach = question.length + SHORT;
+  for (const unit of answers.slice(0, LOOKED)) {
+    const near = unit.document.text.slice(Math.max(0, unit.start - 2 * reach), unit.end + reach);
+    if (!near.toLowerCase().includes(rare)) continue; // most units end here
+    unit.echo = ` ${words.tokens(near).join(' ')} `.includes(said);
+  }
 }
 
 /** How often each stem of a content word stands in `text`. */
@@ -241,7 +267,10 @@ function quotesOf(question, answers, scores, settings) {
   const taken = [];
   const said = new Set();
   for (const unit of answers) {
-    if (quotes.length === settings.quotes || unit.score < answers[0].score - close) break;
+    if (quotes.length === settings.quotes) break;
+    if (answers[0].echo && quotes.length) {
+      if (unit.echo) continue; // what was planted to be found should not be the only one heard
+    } else if (unit.score < answers[0].score - close) break;
     const { document } = unit;
     const folded = words.tokens(unit.text).join(' ');
     const mine = taken.filter((t) => t.id === document.id).map((t) => t.span);
