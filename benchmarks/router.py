@@ -95,10 +95,9 @@ class Data:
         view = head.View(seen.features, seen.embeddings)
         if seen.hidden:
             view = beside(self.own, seen, threads=1)
-        linear = head.log_softmax(
-            np.asarray(view.features @ learned.weights + learned.bias, np.float32)
-        )
-        near = head.nearest(view.embeddings, learned.examples, learned.intents, len(learned.bias))
+        count = len(learned.typical)
+        linear = head.log_chances(view.features, learned.weights, learned.bias, count)
+        near = head.nearest(view.embeddings, learned.examples, learned.intents, count)
         chances = np.exp(head.log_softmax(head.logits(linear, near, learned.mix)))
         return chances, head.scores(linear, near, learned.mix, learned.typical)
 

@@ -82,7 +82,7 @@ def synthesise(
         if found and example.question.strip():
             made.append(Question(" ".join(example.question.split())[:MAX_CHARACTERS], found[0]))
     taught = {question.text for question in made}
-    refused = []
+    refused: list[Question] = []
     for text, uri in asked:
         if text in taught or (uri and uri not in names):
             continue  # said before, by an editor; or of a document that is gone

@@ -26,7 +26,7 @@ HEADS = 12
 MOST_TOKENS = 48  # of a question while training
 _RATE, _DECAY, _BATCH, _SCALE = 6e-4, 0.01, 32, 20.0
 _PROTOTYPES = 10.0  # times the rate, for the intents' vectors
-_SEEN = 10_000  # questions looked at in all, repetitions included; each at most _MOST times
+_SEEN = 10_000  # questions looked at, repetitions included; each once to _MOST times
 _MOST = 6
 _EPSILON = 1e-12
 
@@ -46,7 +46,7 @@ def tune(
     rng = np.random.default_rng(seed)
     weights = {key: np.array(value, np.float32) for key, value in layer.items()}
     weights["prototypes"] = _means(weights, hidden, intents)
-    steps = -(-min(_SEEN, _MOST * size) // _BATCH)
+    steps = -(-min(max(_SEEN, size), _MOST * size) // _BATCH)
     adam = _Adam(weights)
     todo: list[NDArray[np.int64]] = []
     for done in range(steps):
