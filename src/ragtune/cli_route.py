@@ -67,6 +67,8 @@ def train(
             f"unknown    {figures['left_out_caught']:.0%} caught of questions whose own intent was "
             "left out (the hardest kind)",
         ]
+        if (caught := figures.get("outside_caught")) is not None:
+            lines.append(f"oos        {caught:.0%} caught of those held out")
     else:
         lines.append("too few questions to hold any out: its threshold is a guess")
     lines += [click.style(f"note       {safe(text)}", fg="yellow") for text in made.warnings]

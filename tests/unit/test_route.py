@@ -142,6 +142,26 @@ def test_learns_and_knows_what_it_does_not_know(trained: Path) -> None:
     assert without.out_of_scope_recall is None
 
 
+def test_questions_out_of_scope_are_learned(trained: Path, trunk: Path, tmp_path: Path) -> None:
+    """Others like them score lower than without; the intents stay what they are."""
+    rng = np.random.default_rng(6)
+    mixed = [*OTHER, *WORDS["pay"]]  # near: half of its words are of an intent
+    strange = [Question(sentence(mixed, rng), "oos") for _ in range(60)]
+    made = train(questions(30) + strange[:40], tmp_path, trunk=trunk, threads=1)
+    assert made.passport.intents == tuple(sorted(WORDS))
+    assert 0 <= made.passport.figures["outside_caught"] <= 1
+    without, learned = router(trained), router(tmp_path)
+
+    def mean(of: OnnxRouter, asked: list[Question]) -> float:
+        return float(np.mean([of.judge(q.text).score for q in asked]))
+
+    asked = questions(20, seed=9)
+    assert mean(learned, strange[40:]) < mean(without, strange[40:]) - 0.5
+    assert mean(learned, asked) > mean(without, asked) - 0.5
+    chances = [chance for _, chance in learned.judge(strange[0].text).intents]
+    assert sum(chances) == pytest.approx(1)
+
+
 def test_the_same_questions_give_the_same_router(trunk: Path, tmp_path: Path) -> None:
     first = train(questions(8), tmp_path / "a", trunk=trunk, threads=2)
     second = train(questions(8), tmp_path / "b", trunk=trunk, threads=1)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SCORE_NEAR = 6.0  # weight of nearness in the score; 4 to 8 measured alike
 KEEP = 0.99  # share of the rightly classified held-out questions that the threshold keeps
-_KEEP_MORE = 0.9975  # the most that it keeps where what is out of scope is caught all the same
+KEEP_TAUGHT = 0.9925  # the same where questions out of scope were learned: less is left to it
 _STRENGTH = 15.0  # inverse of the L2 penalty, times the number of questions
 _RANK = 512  # principal directions that the regression sees
 _ITERATIONS = 60
@@ -58,8 +58,9 @@ class Head:
 
     C is K, or K + 1 where questions out of scope were learned, as the last class.
     `typical` is the mean cosine of an intent's examples to their nearest fellow; `threshold` is in
-    units of the score. `held_out` are figures on the folds: "accuracy", "kept", "calibration_error"
-    and "left_out_caught", the share of questions sent to the safe way when their intent is unknown.
+    units of the score. `held_out` are figures on the folds: "accuracy", "kept",
+    "calibration_error", "left_out_caught" (the share of questions sent to the safe way when their
+    intent is unknown) and, where there are questions out of scope, "outside_caught" of them.
     """
 
     weights: Floats  # (F, C)
@@ -371,15 +372,7 @@ def _judge(
     right = mixed.argmax(1) == held.intents
     known = scores(held.linear, held.near, mix, typical)
     good = np.sort(known[right]) if right.any() else np.sort(known)
-    threshold = float(np.quantile(good, 1 - KEEP))
-    if outside is not None:
-        strange = scores(outside.linear, outside.near, mix, typical)
-        shares = np.arange(KEEP, _KEEP_MORE + 1e-6, 0.0025)
-        cuts = [float(np.quantile(good, 1 - share)) for share in shares]
-        served = [
-            share + float((strange < cut).mean()) for share, cut in zip(shares, cuts, strict=True)
-        ]
-        threshold = cuts[int(np.argmax(served))]
+    threshold = float(np.quantile(good, 1 - (KEEP if outside is None else KEEP_TAUGHT)))
     # Its own intent taken away, a question is out of scope: near misses, the hardest kind.
     rows = np.arange(len(held.intents))
     linear, near = held.linear.copy(), held.near.copy()
@@ -395,4 +388,7 @@ def _judge(
         "calibration_error": calibration_error(np.exp(log_softmax(mixed)).max(1), right),
         "left_out_caught": caught,
     }
+    if outside is not None:
+        strange = scores(outside.linear, outside.near, mix, typical)
+        figures["outside_caught"] = float((strange < threshold).mean())
     return threshold, figures
