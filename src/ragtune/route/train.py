@@ -136,7 +136,6 @@ def learn(
         def on_step(done: int, total: int) -> None:
             tell(trainings * total + done, (count + 1) * total)
 
-        rows = rows[intents[rows] != head.OUTSIDE]
         hidden = [seen.hidden[n] for n in rows]
         layer = tune.tune(start, hidden, intents[rows], on_step)
         trainings += 1
