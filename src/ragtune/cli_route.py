@@ -30,14 +30,15 @@ def route() -> None:
     "--examples",
     type=_FILE,
     metavar="FILE",
-    help="Without FILE: examples (as for tune) whose evidence names a document.",
+    help="Without FILE: further examples (as for tune) whose evidence names a document.",
 )
 @common
 def train(
     file: Path | None, small: bool, examples: Path | None, workspace: str | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Train on labelled questions (JSONL or CSV: text, intent), or on the documents.
+    """Train on labelled questions (JSONL or CSV: text, intent), or on what the workspace knows.
 
+    Without FILE those are its documents, its reviewed examples, and what people gave thumbs to.
     An intent "oos" holds questions that are out of scope. Where each intent goes is then set in
     routes.toml beside the router.
     """
@@ -66,6 +67,8 @@ def train(
             f"unknown    {figures['left_out_caught']:.0%} caught of questions whose own intent was "
             "left out (the hardest kind)",
         ]
+        if (caught := figures.get("outside_caught")) is not None:
+            lines.append(f"oos        {caught:.0%} caught of those held out")
     else:
         lines.append("too few questions to hold any out: its threshold is a guess")
     lines += [click.style(f"note       {safe(text)}", fg="yellow") for text in made.warnings]
@@ -145,13 +148,17 @@ def _router(opened: Workspace) -> OnnxRouter:
 
 
 def _made(opened: Workspace, examples: Path | None) -> list[Question]:
-    """Questions made from the workspace's documents, and from examples where given."""
+    """Questions made from what the workspace knows, and from further examples where given."""
+    from ragtune.route import feedback
     from ragtune.route.synthesise import synthesise
+    from ragtune.server.examples import Examples
     from ragtune.tune.examples import read_examples
 
     infos = [info for info in opened.documents() if info.state == "indexed"]
     documents = [found for info in infos if (found := opened.store.get(info.uri)) is not None]
-    return synthesise(documents, read_examples(examples).examples if examples else ())
+    kept = Examples(opened.root)
+    asked = [*feedback.taught(kept.trainable(none=True)), *feedback.places(kept.feedback.all())]
+    return synthesise(documents, read_examples(examples).examples if examples else (), asked)
 
 
 def _write_vectors(path: Path, router: OnnxRouter, questions: list[Question]) -> None:

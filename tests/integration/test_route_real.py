@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from ragtune.config import Settings
+from ragtune.cite import DECLINED
+from ragtune.cli import cli
+from ragtune.config import DATA_FOLDER, Settings
 from ragtune.models.embed import load_embedder
 from ragtune.models.router import OnnxRouter, load_router
 from ragtune.route.judge import neighbours
 from ragtune.route.questions import Question
 from ragtune.route.synthesise import synthesise
 from ragtune.route.train import train
+from ragtune.server.examples import Examples
 from ragtune.types import Document, SourceMap
+from ragtune.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -87,3 +94,39 @@ def test_without_labels_documents_are_the_intents(tmp_path: Path) -> None:
     assert loaded is not None
     assert loaded.judge("how many days of holiday do I get").intents[0][0] == "Leave"
     assert not loaded.judge("how tall is mount everest").known
+
+
+def test_feedback_moves_the_router(own_company: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that no document holds is learned from people's thumbs, and a refusal too."""
+    monkeypatch.chdir(own_company.root)
+    uri = next(info.uri for info in own_company.documents() if "travel" in info.uri)
+    kept = Examples(own_company.root)
+
+    def train_again() -> OnnxRouter:
+        done = CliRunner().invoke(cli, ["route", "train", "--json"])
+        assert done.exit_code == 0, done.output
+        loaded = load_router(own_company.root / DATA_FOLDER)
+        assert loaded is not None
+        return loaded
+
+    asked, refused = "Does Brunhilde cover my frobnication?", "May I keep a llama in the lift?"
+    before = train_again()
+    score = before.judge(asked).score
+    cited = [{"document": uri, "quote": "…"}]
+    body: dict[str, Any] = {"thumb": "up", "evidence": cited, "answer": "It does."}
+    kept.feedback.set({"id": "1", "question": asked, **body})
+    kept.feedback.set({"id": "2", "question": refused, "thumb": "up", "answer": DECLINED})
+    kept.rows.add([
+        {"id": "3", "question": "What of zorbing?", "answer": "No.", "evidence": cited},
+        {"id": "4", "question": "What of yodelling?", "answer": "No.", "evidence": cited,
+         "reviewed": False},
+    ])  # fmt: skip
+    after = train_again()
+    texts = dict(json.loads((after.folder / "questions.json").read_text("utf-8")))
+    names = after.passport.intents
+    title = own_company.store.get(uri)
+    assert title is not None
+    assert names[texts[asked]] == names[texts["What of zorbing?"]] == title.title
+    assert "What of yodelling?" not in texts
+    assert after.judge(asked).intents[0][0] == title.title
+    assert after.judge(asked).score > score

@@ -142,6 +142,26 @@ def test_learns_and_knows_what_it_does_not_know(trained: Path) -> None:
     assert without.out_of_scope_recall is None
 
 
+def test_questions_out_of_scope_are_learned(trained: Path, trunk: Path, tmp_path: Path) -> None:
+    """Others like them score lower than without; the intents stay what they are."""
+    rng = np.random.default_rng(6)
+    mixed = [*OTHER, *WORDS["pay"]]  # near: half of its words are of an intent
+    strange = [Question(sentence(mixed, rng), "oos") for _ in range(60)]
+    made = train(questions(30) + strange[:40], tmp_path, trunk=trunk, threads=1)
+    assert made.passport.intents == tuple(sorted(WORDS))
+    assert 0 <= made.passport.figures["outside_caught"] <= 1
+    without, learned = router(trained), router(tmp_path)
+
+    def mean(of: OnnxRouter, asked: list[Question]) -> float:
+        return float(np.mean([of.judge(q.text).score for q in asked]))
+
+    asked = questions(20, seed=9)
+    assert mean(learned, strange[40:]) < mean(without, strange[40:]) - 0.5
+    assert mean(learned, asked) > mean(without, asked) - 0.5
+    chances = [chance for _, chance in learned.judge(strange[0].text).intents]
+    assert sum(chances) == pytest.approx(1)
+
+
 def test_the_same_questions_give_the_same_router(trunk: Path, tmp_path: Path) -> None:
     first = train(questions(8), tmp_path / "a", trunk=trunk, threads=2)
     second = train(questions(8), tmp_path / "b", trunk=trunk, threads=1)
@@ -197,9 +217,7 @@ def test_calibration_error() -> None:
     assert head.calibration_error(np.array([], np.float32), np.array([], np.bool_)) == 0
 
 
-def test_known_outside_questions_move_the_threshold_only_within_bounds(
-    trunk: Path, tmp_path: Path
-) -> None:
+def test_with_questions_out_of_scope_what_is_known_stays_known(trunk: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     strange = [Question(sentence(OTHER, rng), "oos") for _ in range(30)]
     made = train(questions(30) + strange, tmp_path, trunk=trunk, threads=1)
@@ -207,7 +225,8 @@ def test_known_outside_questions_move_the_threshold_only_within_bounds(
     assert made.passport.figures["kept"] >= head.KEEP - 0.03
 
 
-def test_the_own_layers_slopes_are_those_of_its_loss() -> None:
+@pytest.mark.parametrize("intents", [[0, 1, 2, 1], [0, -1, 2, -1]])
+def test_the_own_layers_slopes_are_those_of_its_loss(intents: list[int]) -> None:
     """Against differences of the loss, and its forward pass against one step down the slope."""
     rng = np.random.default_rng(5)
     width, wide, heads = 24, 48, 12
@@ -221,14 +240,18 @@ def test_the_own_layers_slopes_are_those_of_its_loss() -> None:
     weights["prototypes"] = rng.normal(0, 1, (3, width))
     assert width % heads == 0
     hidden = [rng.normal(0, 1, (tokens, width)) for tokens in (2, 5, 3, 5)]
-    intents = np.array([0, 1, 2, 1])
-    value, slopes = tune.loss(weights, hidden, intents)
+    labels, apart = np.array(intents), min(intents) < 0
+    value, slopes = tune.loss(weights, hidden, labels, apart)
     assert slopes.keys() == weights.keys()
     step = 3e-4
     for name, slope in slopes.items():
         direction = slope / max(float(np.linalg.norm(slope)), 1e-9)
-        ahead = tune.loss({**weights, name: weights[name] + step * direction}, hidden, intents)[0]
-        behind = tune.loss({**weights, name: weights[name] - step * direction}, hidden, intents)[0]
+        ahead = tune.loss(
+            {**weights, name: weights[name] + step * direction}, hidden, labels, apart
+        )[0]
+        behind = tune.loss(
+            {**weights, name: weights[name] - step * direction}, hidden, labels, apart
+        )[0]
         expected = float(np.linalg.norm(slope))
         assert (ahead - behind) / (2 * step) == pytest.approx(expected, rel=0.02, abs=1e-4), name
     assert value > 0

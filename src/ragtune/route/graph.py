@@ -200,7 +200,7 @@ def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None =
         views = {"features": "features.all", "examples": "embedding.all"}
     step = max(float(np.abs(head.examples).max()), 1e-6) / 127
     examples = np.round(head.examples / step).astype(np.int8).T
-    count = len(head.bias)
+    count = len(head.typical)
     constants: dict[str, NDArray[Any]] = {
         "head.weights": head.weights,
         "head.bias": head.bias,
@@ -214,6 +214,8 @@ def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None =
         "head.typical": head.typical.astype(np.float32)[None],
         "head.nearness": np.array(SCORE_NEAR, np.float32),
         "head.axis": np.array([1], np.int64),
+        "head.first": np.array([0], np.int64),
+        "head.count": np.array([count], np.int64),
     }
     for name, value in constants.items():
         graph.initializer.append(_constant(name, value))
@@ -224,7 +226,9 @@ def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None =
         )
 
     node("Gemm", [views["features"], "head.weights", "head.bias"], "linear.raw")
-    node("LogSoftmax", ["linear.raw"], "linear", axis=-1)
+    node("LogSoftmax", ["linear.raw"], "linear.all", axis=-1)
+    # What is left of 1 is out of scope, where such questions were learned.
+    node("Slice", ["linear.all", "head.first", "head.count", "head.axis"], "linear")
     # Integers all the way: made floats at each question, 10,000 examples would take 5 ms.
     scaled = ["asked.int8", "asked.step", "asked.zero"]
     dynamic = helper.make_node("DynamicQuantizeLinear", [views["examples"]], scaled, name="asked")

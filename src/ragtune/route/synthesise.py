@@ -1,9 +1,10 @@
 """Questions for a router without labelled ones: made from what the workspace knows.
 
 Each document (or folder, where there are many) is an intent; its questions come from its title,
-its headings and its sentences, and from examples whose evidence stands in it. What is out of scope
-is made too: everyday questions that no company's documents answer, less those whose words the
-documents hold.
+its headings and its sentences, from examples whose evidence stands in it, and from what people
+asked and were content with (`feedback`). What is out of scope is made too: everyday questions that
+no company's documents answer, less those whose words the documents hold, and what was rightly
+refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ragtune.errors import TuneError
-from ragtune.models.router import OUTSIDE, UNSURE
+from ragtune.models.router import MAX_CHARACTERS, OUTSIDE, UNSURE
 from ragtune.route.questions import Question
 from ragtune.sentences import sentences
 from ragtune.types import Document, Example
@@ -55,8 +56,16 @@ def everyday() -> list[str]:
     return [text.strip() for text in re.split(r"[|\n]", _EVERYDAY) if text.strip()]
 
 
-def synthesise(documents: Sequence[Document], examples: Sequence[Example] = ()) -> list[Question]:
-    """Labelled questions from documents and examples. Raises TuneError for too few documents."""
+def synthesise(
+    documents: Sequence[Document],
+    examples: Sequence[Example] = (),
+    asked: Sequence[tuple[str, str]] = (),
+) -> list[Question]:
+    """Labelled questions from documents, examples and what was asked.
+
+    `asked` are questions with the uri of the document that answers them, "" for out of scope; of
+    one question the first counts (see `feedback`). Raises TuneError for too few documents.
+    """
     names = _names(documents)
     if len(set(names.values())) < 2:
         raise TuneError(
@@ -71,14 +80,23 @@ def synthesise(documents: Sequence[Document], examples: Sequence[Example] = ()) 
     for example in examples:
         found = [names[gold.document] for gold in example.evidence if gold.document in names]
         if found and example.question.strip():
-            made.append(Question(" ".join(example.question.split()), found[0]))
+            made.append(Question(" ".join(example.question.split())[:MAX_CHARACTERS], found[0]))
+    taught = {question.text for question in made}
+    refused: list[Question] = []
+    for text, uri in asked:
+        if text in taught or (uri and uri not in names):
+            continue  # said before, by an editor; or of a document that is gone
+        taught.add(text)
+        (made if uri else refused).append(
+            Question(text[:MAX_CHARACTERS], names[uri] if uri else OUTSIDE)
+        )
     known = " ".join(question.text.casefold() for question in made)
     words = set(re.findall(r"\w+", known))
     for text in everyday():
         telling = [word for word in re.findall(r"\w+", text.casefold()) if len(word) > 4]
         if not telling or sum(word in words for word in telling) < len(telling):
             made.append(Question(text, OUTSIDE))
-    return made
+    return made + refused
 
 
 def _names(documents: Sequence[Document]) -> dict[str, str]:

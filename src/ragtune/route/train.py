@@ -127,7 +127,7 @@ def learn(
         view = head.View(seen.features, seen.embeddings)
         return head.fit(lambda _: view, intents, always, on_fold=tell)
     start = graph.last_layer()
-    count = head.folds_needed(int((~always).sum()))
+    count = head.folds_needed(int((~always & (intents != head.OUTSIDE)).sum()))
     trainings = 0
 
     def tuned(rows: NDArray[np.int64]) -> head.View:
@@ -318,8 +318,9 @@ def _prove(
     sample = list(texts[:: max(1, len(texts) // 24)])
     seen = read(trunk, sample, threads=1)
     view = beside(layer, seen, 1) if layer else head.View(seen.features, seen.embeddings)
-    linear = head.log_softmax(view.features @ learned.weights + learned.bias)
-    near = head.nearest(view.embeddings, learned.examples, learned.intents, len(learned.bias))
+    count = len(learned.typical)
+    linear = head.log_chances(view.features, learned.weights, learned.bias, count)
+    near = head.nearest(view.embeddings, learned.examples, learned.intents, count)
     expected = np.exp(head.log_softmax(head.logits(linear, near, learned.mix)))
     router = OnnxRouter(made)
     for text, row in zip(sample, expected, strict=True):

@@ -5,8 +5,10 @@
 The five layers below stay as they are, so their vectors are computed once, and the frozen sixth
 stays beside it (retrieval needs it). Softmax over scaled cosines as in NormFace (Wang et al.,
 1704.06369); Adam with decoupled decay (Loshchilov and Hutter, 1711.05101), the rate rising for a
-tenth of the steps and then falling in a line. Forward and backward are written out in numpy: one
-layer needs no framework, and training stays possible where torch is not installed.
+tenth of the steps and then falling in a line. Questions known to be out of scope have no vector of
+their own, since they have little in common: one answer more, whose cosine is always _APART, is
+theirs, and keeps them at a distance from every intent. Forward and backward are written out in
+numpy: one layer needs no framework, and training stays possible where torch is not installed.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ HEADS = 12
 MOST_TOKENS = 48  # of a question while training
 _RATE, _DECAY, _BATCH, _SCALE = 6e-4, 0.01, 32, 20.0
 _PROTOTYPES = 10.0  # times the rate, for the intents' vectors
-_SEEN = 10_000  # questions looked at in all, repetitions included; each at most _MOST times
+_SEEN = 10_000  # questions looked at, repetitions included; each once to _MOST times
 _MOST = 6
+_STRANGE = 2  # questions out of scope beside a batch
+_APART = 0.5
 _EPSILON = 1e-12
 
 
@@ -40,19 +44,26 @@ def tune(
 ) -> Weights:
     """The layer's weights after training on `hidden`, one (tokens, D) for each question.
 
-    `layer` has the keys of `minilm` without the prefix. Deterministic on one machine.
+    `layer` has the keys of `minilm` without the prefix; an intent of -1 is out of scope.
+    Deterministic on one machine.
     """
-    size = len(hidden)
+    inside, strange = np.flatnonzero(intents >= 0), np.flatnonzero(intents < 0)
+    size = len(inside)
     rng = np.random.default_rng(seed)
     weights = {key: np.array(value, np.float32) for key, value in layer.items()}
-    weights["prototypes"] = _means(weights, hidden, intents)
-    steps = -(-min(_SEEN, _MOST * size) // _BATCH)
+    weights["prototypes"] = _means(weights, [hidden[n] for n in inside], intents[inside])
+    steps = -(-min(max(_SEEN, size), _MOST * size) // _BATCH)
+    beside = min(_STRANGE * steps, _MOST * len(strange))  # in all, spread over the steps
     adam = _Adam(weights)
     todo: list[NDArray[np.int64]] = []
     for done in range(steps):
-        todo = todo or _batches([len(h) for h in hidden], rng)
-        rows = todo.pop()
-        _, slopes = loss(weights, [hidden[n][:MOST_TOKENS] for n in rows], intents[rows])
+        todo = todo or _batches([len(hidden[n]) for n in inside], rng)
+        rows = inside[todo.pop()]
+        if beside:
+            more = (done + 1) * beside // steps - done * beside // steps
+            rows = np.concatenate([rows, rng.choice(strange, more)])
+        batch = [hidden[n][:MOST_TOKENS] for n in rows]
+        _, slopes = loss(weights, batch, intents[rows], beside > 0)
         share = min((done + 1) / (0.1 * steps), (steps - done) / (0.9 * steps))
         adam.step(weights, slopes, _RATE * share)
         if on_step is not None and done % 8 == 0:
@@ -62,9 +73,15 @@ def tune(
 
 
 def loss(
-    weights: Mapping[str, Floats], hidden: Sequence[NDArray[Any]], intents: NDArray[np.int64]
+    weights: Mapping[str, Floats],
+    hidden: Sequence[NDArray[Any]],
+    intents: NDArray[np.int64],
+    apart: bool = False,
 ) -> tuple[float, Weights]:
-    """Mean cross-entropy of a batch and its slope for each weight."""
+    """Mean cross-entropy of a batch and its slope for each weight.
+
+    With `apart`, out of scope is one answer more, the last, and an intent of -1 means it.
+    """
     x, mask = _padded(hidden)
     out, kept = _forward(weights, x, mask)
     counts = mask.sum(1, keepdims=True)
@@ -72,13 +89,16 @@ def loss(
     unit, length = _unit(mean)
     prototypes, sizes = _unit(weights["prototypes"])
     cosines = unit @ prototypes.T
+    if apart:
+        always = np.full((len(unit), 1), _APART, cosines.dtype)
+        cosines = np.concatenate([cosines, always], axis=1)
     shifted = _SCALE * (cosines - cosines.max(1, keepdims=True))
     p = np.exp(shifted)
     p /= p.sum(1, keepdims=True)
     rows = np.arange(len(intents))
     value = -float(np.log(np.maximum(p[rows, intents], 1e-30)).mean())
     p[rows, intents] -= 1
-    error = p * np.float32(_SCALE / len(intents))
+    error = p[:, : len(prototypes)] * np.float32(_SCALE / len(intents))
     d_prototypes = error.T @ unit
     d_unit = error @ prototypes
     d_prototypes = d_prototypes - prototypes * (d_prototypes * prototypes).sum(1, keepdims=True)
