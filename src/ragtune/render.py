@@ -25,6 +25,8 @@ def jsonable(value: object) -> Any:
     Empty fields of a Place are left out (its `label` always stands); a Hit shows its passage's
     span and text as its own fields.
     """
+    if value is None or type(value) in (str, int, bool):  # most of what there is
+        return value
     if isinstance(value, Place):
         full = {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
         return {k: v for k, v in full.items() if k == "label" or v not in (None, [], "")}
