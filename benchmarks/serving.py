@@ -28,6 +28,7 @@ from urllib.parse import quote
 
 import psutil
 from benchmarks import machine, peers_corpus
+from ragtune import config
 
 PASSAGES = 10_000
 SECONDS = 9.0  # of each round
@@ -166,6 +167,8 @@ def prepare(work: Path, peer: Path | None) -> None:
         ours = Ragtune()
         ours.load()
         ours.build(texts, vectors, work / f"ragtune-{PASSAGES}")
+    # as a new workspace has it: the benchmark of peers sets `fresh` by itself
+    (work / f"ragtune-{PASSAGES}" / config.FILE_NAME).write_text(config.template(), "utf-8")
     if peer is not None and not (work / "txtai").exists():
         sys.path.append(str(peer))
         from benchmarks.peers_systems import Txtai, sentence_transformer

@@ -40,8 +40,7 @@ def serve(
 
     logging.basicConfig(stream=sys.stderr, level=log_level.upper(), format="%(message)s")
     tracing.setup()
-    changes = ("fresh=never",) if watch else ()  # the watcher looks; questions need not
-    with open_workspace(workspace, changes) as opened:
+    with open_workspace(workspace) as opened:
         listening = run.listen(host, port)
         port = listening.getsockname()[1]
         names = (*Options().hosts, host if ":" not in host else f"[{host}]", *behind_tls)
