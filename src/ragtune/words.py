@@ -8,6 +8,7 @@ words are compared as lower-case, accent-free forms).
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 from typing import Protocol
@@ -149,9 +150,14 @@ def _plain_number(text: str) -> str:
     return text.lstrip("0") or "0"
 
 
-@lru_cache(maxsize=1)
-def _stemmer() -> _Stemmer:
-    import snowballstemmer
+_own = threading.local()
 
-    stemmer: _Stemmer = snowballstemmer.stemmer("english")
+
+def _stemmer() -> _Stemmer:
+    """This thread's stemmer: one works on its word in place, so two threads would spoil it."""
+    stemmer: _Stemmer | None = getattr(_own, "stemmer", None)
+    if stemmer is None:
+        import snowballstemmer
+
+        _own.stemmer = stemmer = snowballstemmer.stemmer("english")
     return stemmer

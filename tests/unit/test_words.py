@@ -1,3 +1,7 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +35,22 @@ def test_any_text_is_accepted(text: str) -> None:
     for token in words.tokens(text):
         assert words.stem(token) is not None
     words.numbers(text), words.names(text), words.content(text), words.critical(text)
+
+
+def test_threads_do_not_spoil_each_others_stems() -> None:
+    endings = ("ing", "ed", "ation", "ness", "fully", "ies")
+    asked = [
+        f"{a}{b}{end}" for a in "bdfghlmnprst" for b in ("ark", "ell", "ount") for end in endings
+    ]
+    single = snowballstemmer.stemmer("english")
+    expected = [single.stemWord(word) for word in asked]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(5):
+                words.stem.cache_clear()
+                for found in pool.map(lambda _: [words.stem(word) for word in asked], range(8)):
+                    assert found == expected
+    finally:
+        sys.setswitchinterval(before)
