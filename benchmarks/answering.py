@@ -30,7 +30,7 @@ from benchmarks.answering_fit import fit
 from benchmarks.retrieval_data import BENCH, held
 from numpy.typing import NDArray
 
-from ragtune import evidence, retrieve, support, words
+from ragtune import evidence, retrieve, support, units, words
 from ragtune.config import Settings
 from ragtune.types import Document, Evidence, Filter, System
 
@@ -346,7 +346,7 @@ def _one_pair(questions: Sequence[str], system: System) -> float:
     for text in questions[:40]:
         hits, _, answers = evidence.ranked(text, retrieve.search(text, system, SETTINGS), system)
         for unit in answers[: evidence.READ]:
-            pair = [evidence.reading_text(unit, hits[unit.hit])]
+            pair = [units.reading_text(unit, hits[unit.hit])]
             start = time.process_time()
             system.reader.read(text, pair)
             times.append(time.process_time() - start)

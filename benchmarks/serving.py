@@ -28,6 +28,7 @@ from urllib.parse import quote
 
 import psutil
 from benchmarks import machine, peers_corpus
+
 from ragtune import config
 
 PASSAGES = 10_000

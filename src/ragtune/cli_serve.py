@@ -22,29 +22,42 @@ _SHORTEST = 16  # characters of a token that people choose
 @click.option("--watch/--no-watch", default=True, help="Keep the index equal to the folders.")
 @click.option("--behind-tls", metavar="NAME", multiple=True,
               help="The host name under which a TLS proxy in front of it is reached.")  # fmt: skip
+@click.option("--oidc", metavar="ISSUER",
+              help="Let people sign in through this OpenID Connect provider (the secret: "
+              "RAGTUNE_OIDC_SECRET).")  # fmt: skip
+@click.option("--oidc-client", metavar="ID", default="", help="What the provider knows this by.")
+@click.option("--oidc-groups", metavar="CLAIM", default="",
+              help="The claim that lists a person's groups; else they are kept here.")  # fmt: skip
 @click.option("--log", "log_level", type=click.Choice(["error", "info", "debug"]), default="error",
               show_default=True, help="info: a JSON line a request, without texts.")  # fmt: skip
 @common
 def serve(
-    host: str, port: int, watch: bool, behind_tls: tuple[str, ...], log_level: str,
+    host: str, port: int, watch: bool, behind_tls: tuple[str, ...], oidc: str | None,
+    oidc_client: str, oidc_groups: str, log_level: str,
     workspace: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Serve the web page, an OpenAI-compatible API and MCP over the workspace."""
     import secrets
 
     given = _check(host, behind_tls)
-    _extra()
+    _extra(oidc is not None)
     from ragtune.server import run, tracing
     from ragtune.server.app import create_app
-    from ragtune.server.options import Options
+    from ragtune.server.oidc import check
+    from ragtune.server.options import Options, Provider
 
+    provider = None
+    if oidc:
+        secret = config.secret("RAGTUNE_OIDC_SECRET") or ""
+        provider = Provider(oidc, oidc_client, secret, oidc_groups)
+        check(provider)
     logging.basicConfig(stream=sys.stderr, level=log_level.upper(), format="%(message)s")
     tracing.setup()
     with open_workspace(workspace) as opened:
         listening = run.listen(host, port)
         port = listening.getsockname()[1]
         names = (*Options().hosts, host if ":" not in host else f"[{host}]", *behind_tls)
-        options = Options(host, port, names, bool(behind_tls), watch)
+        options = Options(host, port, names, bool(behind_tls), watch, provider=provider)
         token = given or secrets.token_urlsafe(32)
         app = create_app(opened, token, options)
         at = f"https://{behind_tls[0]}" if behind_tls else f"http://{_shown(host)}:{port}"
@@ -97,8 +110,10 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _extra() -> None:
+def _extra(oidc: bool = False) -> None:
     import importlib.util
 
+    if oidc and importlib.util.find_spec("joserfc") is None:
+        raise ConfigError("--oidc needs a further package: pip install 'ragtune[serve,oidc]'")
     if any(importlib.util.find_spec(n) is None for n in ("fastapi", "uvicorn", "mcp")):
         raise ConfigError("serving needs further packages: pip install 'ragtune[serve]'")

@@ -25,9 +25,7 @@ from ragtune import support, words
 from ragtune.config import Settings
 from ragtune.quoting import grow
 from ragtune.types import Document, Evidence, Hit, Quote, Reader, Sentence, System
-from ragtune.units import Unit, mark_echoes, units_of
-from ragtune.units import reading_text as reading_text
-from ragtune.units import terms as terms
+from ragtune.units import Unit, mark_echoes, reading_text, units_of
 from ragtune.versions import superseded
 
 if TYPE_CHECKING:

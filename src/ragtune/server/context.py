@@ -19,6 +19,7 @@ from ragtune.server.access import Access, Principal, Role
 from ragtune.server.examples import Examples
 from ragtune.server.jobs import Jobs
 from ragtune.server.metrics import Metrics
+from ragtune.server.oidc import Logins
 from ragtune.server.options import Options
 from ragtune.server.pictures import Pictures
 from ragtune.server.problems import Problem
@@ -40,6 +41,7 @@ class Server:
     metrics: Metrics
     examples: Examples
     uploads: Uploads
+    logins: Logins | None
     pictures: Pictures = field(default_factory=Pictures)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # indexing that nobody waits for
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there is a new job
@@ -52,8 +54,9 @@ def make(workspace: Workspace, access: Access, options: Options) -> Server:
     work = Work(options.limits)
     root = workspace.root
     uploads = Uploads(root, workspace.settings, options.limits.upload_bytes)
+    logins = None if options.provider is None else Logins(options.provider)
     return Server(workspace, options, access, work, Jobs(root), Metrics(work), Examples(root),
-                  uploads)  # fmt: skip
+                  uploads, logins)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

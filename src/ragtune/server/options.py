@@ -28,6 +28,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """An OpenID Connect provider that browsers may sign in through: see oidc.py."""
+
+    issuer: str
+    client: str  # the id that the provider knows this server by
+    secret: str = field(default="", repr=False)
+    groups_claim: str = ""  # the claim that lists a person's groups; empty: they are kept here
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How one server runs.
 
@@ -43,4 +53,5 @@ class Options:
     watch: bool = True
     origins: tuple[str, ...] = ()  # pages of these may call the API, with a token (CORS)
     audit_questions: bool = False
+    provider: Provider | None = None
     limits: Limits = field(default_factory=Limits)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -98,12 +99,19 @@ def _signed_in(request: Request) -> Principal | None:
         return None
 
 
+def _sign_in(request: Request) -> Response:
+    server: Server = request.app.state.server
+    provider = server.options.provider
+    host = urlsplit(provider.issuer).hostname if provider else ""
+    return _render(request, "signin", 401, provider=host)
+
+
 def _shown(template: str) -> Callable[[Request], Any]:
     async def show(request: Request) -> Response:
         server: Server = request.app.state.server
         principal = _signed_in(request)
         if principal is None:
-            return _render(request, "signin", 401)
+            return _sign_in(request)
         given = _prices(server) if template == "side" else {}
         return _render(request, template, principal=principal, **given)
 
@@ -115,7 +123,7 @@ async def _report(request: Request, job: str) -> Response:
     server: Server = request.app.state.server
     principal = _signed_in(request)
     if principal is None:
-        return _render(request, "signin", 401)
+        return _sign_in(request)
     if not principal.may("editor"):
         raise Problem(403, "this needs the role editor")
     body = await server.work.other.run(_report_body, server, job)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from typing import Annotated
 
-from ragtune.server import bodies
-from ragtune.server.access import SESSION_SECONDS, unauthorized
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from ragtune.server import bodies, oidc
+from ragtune.server.access import SESSION_SECONDS, Principal, unauthorized
 from ragtune.server.context import Admin, Server, Signed
 from ragtune.server.problems import Problem
 
@@ -34,14 +36,68 @@ async def sign_in(body: bodies.SignIn, request: Request) -> Response:
             "this link was used already, or the token is not valid" if body.secret
             else "name or password is wrong"
         )  # fmt: skip
-    session = access.begin(principal, request)
     access.audit.write(principal.name, "sign in", 201)
-    response = JSONResponse({"signed_in": True}, 201)
+    return _begin(server, principal, request, JSONResponse({"signed_in": True}, 201))
+
+
+def _begin(server: Server, who: Principal, request: Request, response: Response) -> Response:
+    """`response`, with the cookie of a new session."""
     response.set_cookie(
-        access.cookie, session, max_age=SESSION_SECONDS, path="/",
+        server.access.cookie, server.access.begin(who, request), max_age=SESSION_SECONDS, path="/",
         secure=server.options.secure, httponly=True, samesite="strict",
     )  # fmt: skip
     return response
+
+
+# ---------------------------------------------------------------- through a login provider
+
+
+@router.get("/sign-in", include_in_schema=False)
+async def provider_begin(request: Request) -> Response:
+    """Sends the browser to the login provider."""
+    server: Server = request.app.state.server
+    if server.logins is None:
+        raise Problem(404, "no login provider is set up: ragtune serve --oidc")
+    scheme = "https" if server.options.secure else "http"
+    callback = f"{scheme}://{request.headers['host']}/sign-in/callback"
+    url, browser = await server.work.sign_in.run(server.logins.begin, callback)
+    response = RedirectResponse(url, 303)
+    # Lax, unlike the session's: the browser comes back from the provider's site.
+    response.set_cookie(
+        server.access.cookie + "_oidc", browser, max_age=int(oidc.BEGUN_SECONDS), path="/",
+        secure=server.options.secure, httponly=True, samesite="lax",
+    )  # fmt: skip
+    return response
+
+
+@router.get("/sign-in/callback", include_in_schema=False)
+async def provider_end(
+    request: Request,
+    state: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+    iss: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Response:
+    """Begins the session of whom the login provider vouches for."""
+    server: Server = request.app.state.server
+    access, logins = server.access, server.logins
+    if logins is None:
+        raise Problem(404, "no login provider is set up: ragtune serve --oidc")
+    browser = request.cookies.get(access.cookie + "_oidc", "")
+
+    def finish() -> Principal:
+        return oidc.principal(access.users, logins.finish(state, code, iss, browser))
+
+    try:
+        who = await server.work.sign_in.run(finish)
+    except Problem as problem:
+        access.audit.write("?", "sign in by provider", problem.status_code)
+        raise
+    access.audit.write(who.name, "sign in by provider", 200)
+    # A redirect would belong to the provider's navigation, which strict cookies are not sent with.
+    page = HTMLResponse('<!doctype html><meta http-equiv="refresh" content="0;url=/">'
+                        '<title>ragtune</title><a href="/">ragtune</a>')  # fmt: skip
+    page.delete_cookie(access.cookie + "_oidc", path="/")
+    return _begin(server, who, request, page)
 
 
 @router.get("/api/session", tags=["session"])

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragtune import evidence, retrieve, words
+from ragtune import evidence, retrieve, units, words
 from ragtune.config import Settings
 from ragtune.errors import TuneError
 from ragtune.models import reader as serving
@@ -220,7 +220,7 @@ def task_of(
         spans = places[unit.document.id][1] if unit.document.id in places else []
         label, phrase = _label(unit, spans, list(places.values()), answer, question)
         held |= {(unit.document.id, s) for s, e in spans if unit.start <= s < unit.end}
-        text = evidence.reading_text(unit, hits[unit.hit])
+        text = units.reading_text(unit, hits[unit.hit])
         pairs.append(Pair(text, label, *phrase, rank=rank, score=round(unit.score, 4)))
     for document, spans in gold:
         for start, end in spans[:1]:
@@ -228,12 +228,12 @@ def task_of(
                 continue
             unit, hit = _unit_at(document, start)
             label, phrase = _label(unit, [(start, end)], [], answer, question)
-            pairs.append(Pair(evidence.reading_text(unit, hit), 1, *phrase))
+            pairs.append(Pair(units.reading_text(unit, hit), 1, *phrase))
     return Task(question, kind, tuple(pairs))
 
 
 def _label(
-    unit: evidence.Unit,
+    unit: units.Unit,
     spans: Sequence[tuple[int, int]],
     places: Gold,
     answer: str,
@@ -262,7 +262,7 @@ def _label(
     return 0, (0, 0)
 
 
-def _unit_at(document: Document, at: int) -> tuple[evidence.Unit, Hit]:
+def _unit_at(document: Document, at: int) -> tuple[units.Unit, Hit]:
     """The sentence around `at` as it would be found: with the headings above it."""
     spans = sentences(document.text, 0, len(document.text), document.map.blocks)
     index = max(i for i, (start, _) in enumerate(spans) if start <= at)
@@ -270,8 +270,8 @@ def _unit_at(document: Document, at: int) -> tuple[evidence.Unit, Hit]:
     heading = " > ".join(dict.fromkeys((document.title, *place(document, start, end).heading)))
     passage = Passage(0, document.id, start, end, heading, document.text[start:end])
     previous = spans[index - 1][0] if index else -1
-    unit = evidence.Unit(
-        0, document, start, end, "paragraph", evidence.terms(""), frozenset(), {}, previous
+    unit = units.Unit(
+        0, document, start, end, "paragraph", units.terms(""), frozenset(), {}, previous
     )
     return unit, Hit(passage, document.uri, document.title, Place(""), 0.0)
 

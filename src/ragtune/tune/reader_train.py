@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One text for a question (`evidence.reading_text`), labelled.
+    """One text for a question (`units.reading_text`), labelled.
 
     `label` is 1 where it answers, 0 where it does not, -1 where that is not known. `low` and
     `high` are the answering words, offsets into the last line; 0, 0: not known.
