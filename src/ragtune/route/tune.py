@@ -49,15 +49,16 @@ def tune(
     """
     inside, strange = np.flatnonzero(intents >= 0), np.flatnonzero(intents < 0)
     size = len(inside)
+    known = [hidden[int(n)] for n in inside]
     rng = np.random.default_rng(seed)
     weights = {key: np.array(value, np.float32) for key, value in layer.items()}
-    weights["prototypes"] = _means(weights, [hidden[int(n)] for n in inside], intents[inside])
+    weights["prototypes"] = _means(weights, known, intents[inside])
     steps = -(-min(max(_SEEN, size), _MOST * size) // _BATCH)
     beside = min(_STRANGE * steps, _MOST * len(strange))  # in all, spread over the steps
     adam = _Adam(weights)
     todo: list[NDArray[np.int64]] = []
     for done in range(steps):
-        todo = todo or _batches([len(hidden[int(n)]) for n in inside], rng)
+        todo = todo or _batches([len(h) for h in known], rng)
         rows = inside[todo.pop()]
         if beside:
             more = (done + 1) * beside // steps - done * beside // steps
