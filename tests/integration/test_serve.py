@@ -151,6 +151,55 @@ def test_the_official_openai_client(served: Served) -> None:
         client.chat.completions.create(model="gpt-4", messages=[{"role": "user", "content": "x"}])
 
 
+def test_the_official_openai_client_gets_responses(served: Served) -> None:
+    from openai import BadRequestError, OpenAI
+
+    client = OpenAI(base_url=served.url + "/v1", api_key=TOKEN)
+    asked = "How many days of annual leave do full-time crew have?"
+    made = client.responses.create(model="ragtune/quote", input=asked, instructions="Be brief.")
+    assert made.status == "completed"
+    assert "30 working days" in made.output_text
+    message = made.output[0]
+    assert message.type == "message"
+    part = message.content[0]
+    assert part.type == "output_text"
+    assert part.annotations
+    for note in part.annotations:
+        assert note.type == "url_citation"
+        assert made.output_text[note.start_index : note.end_index].startswith("[")
+        assert note.url.startswith(served.url + "/open?")
+
+    kinds, text, notes, last = [], "", [], None
+    for event in client.responses.create(
+        model="ragtune/quote",
+        input=[
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "input_text", "text": asked}]},
+        ],
+        stream=True,
+    ):
+        assert event.sequence_number == len(kinds)
+        kinds.append(event.type)
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        elif event.type == "response.output_text.annotation.added":
+            notes.append(event.annotation)
+        elif event.type == "response.completed":
+            last = event.response
+    assert kinds[0] == "response.created"
+    assert kinds[-1] == "response.completed"
+    assert last is not None
+    assert text == last.output_text == made.output_text
+    assert len(notes) == len(part.annotations)
+    with client.responses.stream(model="ragtune/quote", input=asked) as stream:
+        assert stream.get_final_response().output_text == text
+    for refused in ({"previous_response_id": made.id}, {"background": True}):
+        with pytest.raises(BadRequestError):
+            client.responses.create(input=asked, model="ragtune", **refused)
+    with pytest.raises(BadRequestError, match="no message of the user"):
+        client.responses.create(input=[{"role": "assistant", "content": "x"}], model="ragtune")
+
+
 def test_the_official_mcp_client_over_http_and_stdio(served: Served, company: Workspace) -> None:
     import httpx2
     from mcp import Client, StdioServerParameters

@@ -26,6 +26,7 @@ from ragtune.server import (
     openai,
     pages,
     problems,
+    responses,
     session,
 )
 from ragtune.server.access import Access
@@ -82,7 +83,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     app.state.server = server
     problems.install(app)
     for part in (
-        session, api, api_documents, api_examples, api_jobs, api_models, openai, pages,
+        session, api, api_documents, api_examples, api_jobs, api_models, openai,
+        responses, pages,
     ):  # fmt: skip
         app.include_router(part.router)
     if options.origins:

@@ -26,7 +26,7 @@ from ragtune.ask import Event
 from ragtune.render import jsonable
 from ragtune.server import api, bodies, sse
 from ragtune.server.choices import OWN, choices
-from ragtune.server.context import Signed
+from ragtune.server.context import Call, Signed
 from ragtune.server.options import Limits
 from ragtune.server.problems import Problem, request_id
 from ragtune.server.work import Queued
@@ -125,12 +125,10 @@ async def chat(body: Chat, call: Signed, request: Request) -> Response:
     """Answers the last message of the user, with citations as `annotations`."""
     if body.n != 1:
         raise Problem(400, "n must be 1: a question has one verified answer", param="n")
-    asked = _asked(body)
+    asked = question_of(body.messages, body.model, "messages")
     id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
     head: dict[str, Any] = {"id": id, "created": created, "model": asked.model}
-    link = str(request.base_url).rstrip("/")
-    if call.server.options.secure:  # a proxy in front speaks TLS
-        link = "https" + link.removeprefix("http")
+    link = link_of(call, request)
     events = api.answering(call, asked)
     if body.stream:
         usage = body.stream_options is not None and body.stream_options.include_usage
@@ -150,23 +148,31 @@ async def chat(body: Chat, call: Signed, request: Request) -> Response:
                 asked_tokens = call.server.workspace.system.embedder.count_tokens(asked.question)
                 return JSONResponse({
                     **head, "object": "chat.completion", "choices": [choice],
-                    "usage": _usage(asked_tokens, written), "ragtune": _ours(event),
+                    "usage": _usage(asked_tokens, written), "ragtune": ours(event),
                 })  # fmt: skip
     raise AssertionError("events end with an Answer")
 
 
-def _asked(body: Chat) -> bodies.Ask:
-    """The question, with the user's questions before it."""
-    texts = [m.plain() for m in body.messages if m.role == "user"]
+def link_of(call: Call, request: Request) -> str:
+    """The server's address as the client reaches it."""
+    link = str(request.base_url).rstrip("/")
+    if call.server.options.secure:  # a proxy in front speaks TLS
+        link = "https" + link.removeprefix("http")
+    return link
+
+
+def question_of(messages: Sequence[ChatMessage], model: str, param: str) -> bodies.Ask:
+    """The question, with the user's questions before it. Raises Problem 400, about `param`."""
+    texts = [m.plain() for m in messages if m.role == "user"]
     texts = [t for t in texts if t]
     if not texts:
-        raise Problem(400, "there is no message of the user", param="messages")
+        raise Problem(400, "there is no message of the user", param=param)
     limits = Limits()
     most = limits.question_characters
     if len(texts[-1]) > most:
-        raise Problem(400, f"a question has at most {most} characters", param="messages")
+        raise Problem(400, f"a question has at most {most} characters", param=param)
     history = [t[:most] for t in texts[:-1]][-limits.history :]
-    return bodies.Ask(question=texts[-1], history=history, model=body.model)
+    return bodies.Ask(question=texts[-1], history=history, model=model)
 
 
 async def _chunks(
@@ -194,7 +200,7 @@ async def _chunks(
             if isinstance(event, Answer):
                 yield chunk({"content": event.text})
                 last = {"annotations": cited(event, link)}
-                yield chunk(last, "stop", ragtune=_ours(event))
+                yield chunk(last, "stop", ragtune=ours(event))
     if asked is not None:
         usage = {"choices": [], "usage": _usage(asked, written)}
         yield sse.data({**head, "object": "chat.completion.chunk", **usage})
@@ -205,7 +211,7 @@ def _usage(asked: int, written: int) -> dict[str, int]:
     return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 
 
-def _ours(answer: Answer) -> dict[str, Any]:
+def ours(answer: Answer) -> dict[str, Any]:
     """What OpenAI's shape has no place for."""
     return {
         "status": answer.status, "support": answer.support, "route": jsonable(answer.route),
