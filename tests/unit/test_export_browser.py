@@ -63,7 +63,7 @@ def small(store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
     (tmp_path / "tokenizer.json").write_text('{"model": {"vocab": {"[UNK]": 100, "a": 1037}}}')
     monkeypatch.setattr(models, "chosen", lambda *_: {"embedder": tmp_path / "model.onnx"})
-    monkeypatch.setattr(models, "ENCODED", ())
+    monkeypatch.setattr(models, "_check", lambda *_: None)
     system = System(store, HashEmbedder(), SimpleNamespace())
 
     def export(target: Path, **options: Any) -> write.Exported:
@@ -162,33 +162,52 @@ def test_a_length_is_kept_as_lucene_keeps_it(length: int) -> None:
         assert kept == length
 
 
-def test_constants_are_stored_once(tmp_path: Path) -> None:
+def save(path: Path, **arrays: Any) -> Path:
+    """An ONNX file with these constants and nothing else."""
     import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
-    same, other = np.ones((32, 32), np.float32), np.full((32, 32), 2, np.float32)
-    for name, array in (("one", same), ("two", same), ("three", other)):
-        value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [32, 32])
-        out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [32, 32])
-        graph = helper.make_graph(
-            [helper.make_node("Add", ["x", name], ["y"])], "g", [value], [out],
-            [numpy_helper.from_array(array, name)],
-        )  # fmt: skip
-        onnx.save(
-            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9),
-            tmp_path / f"{name}.onnx",
-        )
-    shared = models.share({n: tmp_path / f"{n}.onnx" for n in ("one", "two", "three")})
+    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    onnx.save(helper.make_model(helper.make_graph([], "g", [], [], constants)), path)
+    return path
+
+
+def test_constants_are_stored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_check", lambda *_: None)
+    same, other = np.ones((32, 32), np.float32), np.arange(7, dtype=np.int8)
+    scale = np.array(0.5, np.float32)
+    one = save(tmp_path / "one.onnx", weight=same)
+    two = save(tmp_path / "two.onnx", first=other, second=same, scale=scale)
+    shared = models.share({"one": one, "two": two})
     assert shared.weights == same.tobytes() + other.tobytes()
-    import onnxruntime
+    place = shared.networks["one"]["tensors"]["weight"]
+    assert shared.networks["two"]["tensors"]["second"] == place
+    at = shared.networks["two"]["tensors"]["first"]
+    found = np.frombuffer(shared.weights, at["type"], 7, at["offset"])
+    assert (found == other).all()
+    assert shared.networks["two"]["values"] == {"scale": 0.5}
 
-    (tmp_path / "weights.bin").write_bytes(shared.weights)
-    for name, array in (("one", same), ("two", same), ("three", other)):
-        (tmp_path / "moved.onnx").write_bytes(shared.graphs[name])
-        session = onnxruntime.InferenceSession(
-            tmp_path / "moved.onnx", providers=["CPUExecutionProvider"]
-        )
-        assert (session.run(None, {"x": np.zeros_like(array)})[0] == array).all()
+
+def test_a_model_that_the_page_has_no_code_for_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "model.onnx", words=np.ones((2, 3), np.float32))
+    with pytest.raises(WeightsError, match="not the int8 file that the page can run"):
+        models.share({"embedder": path})
+
+
+def test_a_router_of_another_minilm_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read with weights that it was not trained on."""
+    monkeypatch.setattr(models, "_check", lambda *_: None)
+    ours, head = np.zeros(8, np.int8), np.ones(3, np.float32)
+    own = {"own.half": np.array(0.7, np.float32), "head.bias": head}
+    embedder = save(tmp_path / "embedder.onnx", layer=ours)
+    router = save(tmp_path / "router.onnx", layer=ours, **own)
+    found = models.share({"embedder": embedder, "router": router}).networks["router"]
+    assert set(found["tensors"]) == {"head.bias"}
+    save(router, layer=ours + 1, **own)
+    with pytest.raises(WeightsError, match="route train"):
+        models.share({"embedder": embedder, "router": router})
 
 
 # ---------------------------------------------------------------- libraries

@@ -1,8 +1,9 @@
-"""The ONNX models for the page: several graphs over one file of weights.
+"""The models for the page: what is in several ONNX files, over one file of weights.
 
 Embedder, reader and router are MiniLM with the same word embeddings and mostly the same lower
-layers, int8 to the byte. So every constant is stored once, by content, in `weights.bin`, and the
-graphs refer to it as external data, which ONNX Runtime reads in the browser too.
+layers, int8 to the byte. So every constant is stored once, by content, in `weights.bin`. The page
+has code of its own for their graphs (js/encoder.js, js/reader.js, js/router.js), and only needs to
+know where each constant is.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from ragtune.errors import ConfigError, WeightsError
 from ragtune.types import OnProgress, System
 
 WEIGHTS = "weights.bin"
-ENCODED = ("embedder", "reader")  # run by encoder/encoder.c, without ONNX Runtime
 PARTS = ("qkv", "attended", "wide", "narrow")
-SMALL = 1024  # bytes; a smaller constant stays in its graph
+OWN, HEAD = "own.", "head."  # prefixes of what is only the router's
 
 
 def chosen(system: System, on_progress: OnProgress | None = None) -> dict[str, Path]:
@@ -49,72 +49,67 @@ def chosen(system: System, on_progress: OnProgress | None = None) -> dict[str, P
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`weights` of all models; `graphs`: ONNX files that refer into them; `networks`: for the
-    page's own encoder, where in `weights` each tensor of a MiniLM stands."""
+    """`weights` of all models; `networks`: for each model, where in `weights` its constants are
+    ("tensors": offset, length, shape, type) and those of one number ("values")."""
 
     weights: bytes
-    graphs: Mapping[str, bytes]
     networks: Mapping[str, dict[str, Any]]
 
 
 def share(files: Mapping[str, Path]) -> Shared:
-    """Puts the constants of the ONNX `files` into one file, each once."""
+    """Puts the constants of the ONNX `files` into one file, each once.
+
+    Raises WeightsError for a model that is not the one which the page has code for.
+    """
     import onnx
     from onnx import numpy_helper
 
     weights = bytearray()
-    places: dict[bytes, tuple[int, int]] = {}
-    graphs: dict[str, bytes] = {}
+    places: dict[bytes, int] = {}
     networks: dict[str, dict[str, Any]] = {}
     for name, path in files.items():
-        model = onnx.load(path)
+        arrays = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
         tensors: dict[str, Any] = {}
-        values: dict[str, Any] = {}
-        for tensor in model.graph.initializer:
-            array = numpy_helper.to_array(tensor)
-            raw = array.tobytes()
+        for key, array in arrays.items():
             if array.size == 1:
-                values[tensor.name] = array.item()
-            if len(raw) < SMALL:
                 continue
-            key = hashlib.sha256(raw).digest()
-            if key not in places:
+            raw = array.tobytes()
+            digest = hashlib.sha256(raw).digest()
+            if digest not in places:
                 weights += b"\0" * (-len(weights) % 16)
-                places[key] = (len(weights), len(raw))
+                places[digest] = len(weights)
                 weights += raw
-            offset, length = places[key]
-            tensors[tensor.name] = {"offset": offset, "length": length, "shape": array.shape}
-            _refer(tensor, offset, length)
-        if name in ENCODED:
-            networks[name] = _network(path, tensors, values)
-        else:
-            graphs[name] = model.SerializeToString()
-    return Shared(bytes(weights), graphs, networks)
+            where = {"offset": places[digest], "length": len(raw)}
+            tensors[key] = {**where, "shape": array.shape, "type": array.dtype.name}
+        values = {key: array.item() for key, array in arrays.items() if array.size == 1}
+        networks[name] = {"tensors": tensors, "values": values}
+        _check(name, path, tensors)
+    if f"{OWN}half" in networks.get("router", {}).get("values", {}):
+        networks["router"] = _beside(networks["embedder"], networks["router"], files["router"])
+    return Shared(bytes(weights), networks)
 
 
-def _network(path: Path, tensors: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """What js/encoder.js needs to know of MiniLM's file, by the names that minilm.py gives."""
-    wanted = ["words_quantized", "positions", "embedded.norm.scale"]
-    wanted += [f"layer{n}.{part}.weight_quantized" for n in range(6) for part in PARTS]
-    if missing := [name for name in wanted if name not in tensors]:
+def _check(name: str, path: Path, tensors: Mapping[str, Any]) -> None:
+    """Raises WeightsError where a constant is missing that the page's code for `name` reads."""
+    wanted = [f"{HEAD}weights", f"{HEAD}examples"] if name == "router" else []
+    if "table" not in tensors:  # the small router's, which reads no MiniLM
+        wanted += ["words_quantized", "positions", "embedded.norm.scale"]
+        wanted += [f"layer{n}.{part}.weight_quantized" for n in range(6) for part in PARTS]
+        if name == "router":
+            wanted += [f"{OWN}layer5.{part}.weight_quantized" for part in PARTS]
+    if missing := [key for key in wanted if key not in tensors]:
         raise WeightsError(f"{path} is not the int8 file that the page can run: no {missing[0]}")
-    return {
-        "tensors": tensors,
-        "words_scale": values["words_scale"],
-        "words_zero": values["words_zero_point"],
-    }
 
 
-def _refer(tensor: Any, offset: int, length: int) -> None:
-    """Makes `tensor` refer to that part of the shared file."""
-    from onnx import TensorProto
-
-    for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
-        tensor.ClearField(field)
-    del tensor.external_data[:]
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", WEIGHTS), ("offset", offset), ("length", length)):
-        tensor.external_data.add(key=key, value=str(value))
+def _beside(embedder: dict[str, Any], router: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The router's own constants; MiniLM's are the embedder's, which the page reads them with."""
+    own: dict[str, Any] = {}
+    for name, place in router["tensors"].items():
+        if name.startswith((OWN, HEAD)):
+            own[name] = place
+        elif embedder["tensors"].get(name) != place:
+            raise WeightsError(f"{path} reads with another MiniLM: `ragtune route train` again")
+    return {"tensors": own, "values": router["values"]}
 
 
 def vocabulary(tokenizer: Path) -> dict[str, int]:

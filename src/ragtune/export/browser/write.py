@@ -20,7 +20,7 @@ from ragtune.config import Settings
 from ragtune.errors import ConfigError, WorkspaceError
 from ragtune.export.browser import generator as written
 from ragtune.export.browser import index as documents
-from ragtune.export.browser import models, vendor
+from ragtune.export.browser import models
 from ragtune.types import Filter, OnProgress, Progress, System
 
 FORMAT = 1
@@ -85,8 +85,6 @@ def export(
     target = target.absolute()
     _replaceable(target)
     paths = models.chosen(system, on_progress)
-    # ONNX Runtime is for the router alone: an export without one needs no npm registry.
-    runtime = vendor.obtain(vendor.ORT, on_progress) if "router" in paths else None
     made = documents.build(store, system.embedder, where, on_progress)
     if not made.documents:
         raise WorkspaceError("no document to export: see `ragtune docs`, or widen the filter")
@@ -95,7 +93,7 @@ def export(
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as inside:
             new = Path(inside) / "new"
             new.mkdir()
-            data = _data(new, system, settings, made, paths, runtime, on_progress)
+            data = _data(new, system, settings, made, paths, on_progress)
             generator = None
             if with_generator:
                 generator = written.write(new, system, settings, adapter, on_progress)
@@ -108,7 +106,7 @@ def export(
                 "examples": examples,
                 "generator": generator,
             }
-            shell = _page(new, about, data, runtime)
+            shell = _page(new, about, data)
             if target.exists():
                 target.rename(Path(inside) / "old")
             new.rename(target)
@@ -146,10 +144,9 @@ def _data(
     settings: Settings,
     made: documents.Index,
     paths: Mapping[str, Path],
-    runtime: Path | None,
     on_progress: OnProgress | None,
 ) -> list[Data]:
-    """Writes data/: runtime, models and index, compressed and named by their content."""
+    """Writes data/: models and index, compressed and named by their content."""
     shared = models.share(paths)
     tokenizer = paths["embedder"].parent / "tokenizer.json"
     reader = system.reader if "reader" in paths else None
@@ -165,13 +162,10 @@ def _data(
         "encoder-plain.wasm": (OWN / "encoder/plain.wasm").read_bytes(),
         models.WEIGHTS: shared.weights,
         "networks.json": _json(shared.networks),
-        **{f"{name}.onnx": graph for name, graph in shared.graphs.items()},
         "vocabulary.json": _json(models.vocabulary(tokenizer)),
         "index.json": _json(content),
         "vectors.bin": made.vectors,
     }
-    if runtime is not None:
-        parts["runtime.wasm"] = (runtime / "dist/ort-wasm-simd-threaded.wasm").read_bytes()
     (folder / "data").mkdir()
     found = []
     for number, (name, raw) in enumerate(parts.items()):
@@ -209,7 +203,7 @@ def _settings(system: System, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path | None) -> int:
+def _page(folder: Path, about: dict[str, Any], data: list[Data]) -> int:
     """Writes page, port, libraries, manifest and service worker; bytes of a visit's share."""
     shell: list[str] = []
 
@@ -229,9 +223,6 @@ def _page(folder: Path, about: dict[str, Any], data: list[Data], runtime: Path |
         put(name, raw)
     for path in sorted((OWN / "js").glob("*.js")):
         put(f"js/{path.name}", path.read_bytes())
-    if runtime is not None:
-        for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"):
-            put(f"vendor/{name}", vendor.script(runtime / "dist" / name))
     if about["generator"]:
         shell.append("vendor/wllama.js")
     manifest = _json({

@@ -6,6 +6,6 @@ for variant in relaxed plain; do
   flags="-msimd128"
   [ "$variant" = relaxed ] && flags="$flags -mrelaxed-simd"
   ${CLANG:-clang-16} --target=wasm32 -O3 $flags -mbulk-memory -ffreestanding -fno-builtin-memset -nostdlib -Wall -Wextra \
-    -Wl,--no-entry,--export=input,--export=run,--export=pack,--export=__heap_base,--strip-all \
+    -Wl,--no-entry,--export=input,--export=start,--export=run,--export=pack,--export=__heap_base,--strip-all \
     -o "$variant.wasm" encoder.c
 done

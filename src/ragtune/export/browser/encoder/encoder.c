@@ -1,4 +1,4 @@
-// MiniLM's six layers in WebAssembly: what ONNX Runtime computes for the int8 files, with the int8
+// MiniLM's layers in WebAssembly: what ONNX Runtime computes for the int8 files, with the int8
 // dot product of relaxed SIMD, which its npm build does not use. Built by `make encoder` twice,
 // with relaxed SIMD and without.
 //
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
-enum { WIDTH = 384, WIDE = 1536, HEADS = 12, HEAD = 32, LAYERS = 6, MOST = 256 };
+enum { WIDTH = 384, WIDE = 1536, HEADS = 12, HEAD = 32, MOST = 256 };
 // Of one step of a product: as many sums as there are registers.
 #ifdef __wasm_relaxed_simd__
 enum { ROWS = 4, COLUMNS = 8 };
@@ -290,11 +290,13 @@ static void attend(int rows) {
   }
 }
 
-// All layers over `rows` embedded tokens in `input`; the result is there too.
-void run(const Layer *layers, const float *scale, const float *shift, int rows) {
+// The embeddings of `rows` tokens in `input`, normalised in place.
+void start(const float *scale, const float *shift, int rows) { norm(x, 0, scale, shift, rows); }
+
+// `count` layers over `rows` token vectors in `input`; the result is there too.
+void run(const Layer *layers, int count, int rows) {
   static float kept[MOST * WIDTH];
-  norm(x, 0, scale, shift, rows);
-  for (int n = 0; n < LAYERS; n++) {
+  for (int n = 0; n < count; n++) {
     const Layer *l = layers + n;
     __builtin_memcpy(kept, x, sizeof(float) * WIDTH * rows);
     linear(x, &l->qkv, rows, big);

@@ -29,31 +29,62 @@ export class Encoder {
     this.scale = this.#put(this.#bytes('embedded.norm.scale'));
     this.shift = this.#put(this.#bytes('embedded.norm.shift'));
     const layers = [];
-    for (let n = 0; n < LAYERS; n++) {
-      for (const part of PARTS) layers.push(...this.#linear(`layer${n}.${part}`));
-      for (const name of ['middle.scale', 'middle.shift', 'out.scale', 'out.shift']) {
-        layers.push(this.#put(this.#bytes(`layer${n}.${name}`)));
-      }
-    }
+    for (let n = 0; n < LAYERS; n++) layers.push(...this.#layer(`layer${n}`));
     this.layers = this.#put(Int32Array.from(layers));
+    this.size = 4 * layers.length / LAYERS; // bytes of a Layer of encoder.c
     this.most = this.positions.length / WIDTH;
+  }
+
+  /** One more layer, of another network in the same weights, for `apply`. */
+  add(network, name) {
+    const own = this.network;
+    this.network = network;
+    const address = this.#put(Int32Array.from(this.#layer(name)));
+    this.network = own;
+    return address;
+  }
+
+  /** What an added layer makes of `hidden`, shape (tokens, 384), flat. */
+  apply(address, hidden) {
+    const x = new Float32Array(this.wasm.memory.buffer, this.wasm.input(), hidden.length);
+    x.set(hidden);
+    this.wasm.run(address, 1, hidden.length / WIDTH);
+    return x.slice();
   }
 
   /** The last hidden state, shape (tokens, 384), flat; `types` are 0 or 1 a token, or null. */
   async hidden(ids, types = null) {
-    const { words, positions, difference, network, wasm } = this;
+    return (await this.states(ids, [LAYERS], types))[0];
+  }
+
+  /** The hidden states after so many layers (ascending; 0 is the embeddings), as in `hidden`. */
+  async states(ids, depths, types = null) {
+    const { words, positions, difference, wasm } = this;
+    const { words_scale: scale, words_zero_point: zero } = this.network.values;
     const rows = Math.min(ids.length, this.most);
     const x = new Float32Array(wasm.memory.buffer, wasm.input(), rows * WIDTH);
     for (let row = 0; row < rows; row++) {
       for (let i = 0; i < WIDTH; i++) {
-        let value = (words[ids[row] * WIDTH + i] - network.words_zero) * network.words_scale;
+        let value = (words[ids[row] * WIDTH + i] - zero) * scale;
         value += positions[row * WIDTH + i];
         if (types?.[row]) value += difference[i];
         x[row * WIDTH + i] = value;
       }
     }
-    wasm.run(this.layers, this.scale, this.shift, rows);
-    return x.slice();
+    wasm.start(this.scale, this.shift, rows);
+    let done = 0;
+    return depths.map((depth) => {
+      wasm.run(this.layers + done * this.size, depth - done, rows);
+      done = depth;
+      return x.slice();
+    });
+  }
+
+  /** The fields of a Layer of encoder.c. */
+  #layer(name) {
+    const linears = PARTS.flatMap((part) => this.#linear(`${name}.${part}`));
+    const norms = ['middle.scale', 'middle.shift', 'out.scale', 'out.shift'];
+    return [...linears, ...norms.map((part) => this.#put(this.#bytes(`${name}.${part}`)))];
   }
 
   #place(name) {

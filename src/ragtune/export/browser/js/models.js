@@ -1,4 +1,4 @@
-// The embedder, and what runs MiniLM: the encoder, or ONNX Runtime where that is asked for.
+// The embedder: a unit vector a text.
 
 import { Tokenizer } from './tokenizer.js';
 
@@ -7,20 +7,6 @@ export { Tokenizer };
 const CLS = 101;
 const SEP = 102;
 const KEPT = 200; // vectors of the questions asked last
-
-/** ONNX Runtime's tensor of token ids, shape (1, tokens). */
-export function idTensor(ort, ids) {
-  return new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
-}
-
-/** A session of a graph whose weights stand in the file that the models share. */
-export function session(ort, graph, weights) {
-  return ort.InferenceSession.create(graph, {
-    executionProviders: ['wasm'],
-    graphOptimizationLevel: 'basic',
-    externalData: [{ path: 'weights.bin', data: weights }],
-  });
-}
 
 export class Embedder {
   /** `network.hidden(ids)` gives the last hidden state, flat. */
@@ -35,17 +21,28 @@ export class Embedder {
       const { ids } = this.tokenizer.tokenize(text);
       const whole = [CLS, ...ids.slice(0, this.maxTokens - 2), SEP];
       vector = pooled(await this.network.hidden(whole), whole.length);
-      if (this.recent.size >= KEPT) this.recent.delete(this.recent.keys().next().value);
-      this.recent.set(text, vector);
+      this.keep(text, vector);
     }
     return vector;
   }
+
+  /** Remembers a text's vector that was computed elsewhere. */
+  keep(text, vector) {
+    if (this.recent.size >= KEPT) this.recent.delete(this.recent.keys().next().value);
+    this.recent.set(text, vector);
+  }
 }
 
-function pooled(hidden, rows) {
+/** The mean of the rows, at unit length. */
+export function pooled(hidden, rows) {
   const size = hidden.length / rows;
   const mean = new Float32Array(size);
   for (let i = 0; i < hidden.length; i++) mean[i % size] += hidden[i] / rows;
-  const length = Math.hypot(...mean) || 1;
-  return mean.map((value) => value / length);
+  return unit(mean);
+}
+
+/** The vector at unit length. */
+export function unit(vector) {
+  const length = Math.hypot(...vector) || 1;
+  return vector.map((value) => value / length);
 }

@@ -6,27 +6,14 @@
 
 import { ask } from './js/ask.js';
 import { Encoder, relaxed } from './js/encoder.js';
-import { Embedder, session, Tokenizer } from './js/models.js';
+import { Embedder, Tokenizer } from './js/models.js';
 import { Reader } from './js/reader.js';
 import { Router } from './js/router.js';
 import { Store } from './js/store.js';
 import { load } from './load.js';
 
-const MOST_THREADS = 4;
 const base = new URL('./', import.meta.url).href;
 const text = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
-
-/** The router runs on ONNX Runtime, which only comes with it. */
-async function openRouter(parts, tokenizer, passport) {
-  const ort = await import('./vendor/ort.wasm.min.mjs');
-  // Threads need shared memory, which pages have that are isolated by their headers.
-  ort.env.wasm.numThreads = globalThis.crossOriginIsolated
-    ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
-  ort.env.wasm.wasmPaths = new URL('vendor/', base).href;
-  ort.env.wasm.wasmBinary = parts['runtime.wasm'].buffer;
-  const made = await session(ort, parts['router.onnx'], parts['weights.bin']);
-  return new Router(ort, made, tokenizer, passport);
-}
 
 async function open() {
   const { manifest, parts } = await load(base, (done, total) => (
@@ -36,9 +23,13 @@ async function open() {
   const networks = text(parts['networks.json']);
   const code = await WebAssembly.compile(parts[`encoder-${relaxed() ? 'relaxed' : 'plain'}.wasm`]);
   const encoder = (name) => Encoder.create(code, parts['weights.bin'], networks[name]);
-  const embedder = new Embedder(await encoder('embedder'), tokenizer, index.max_tokens);
+  const shared = await encoder('embedder');
+  const embedder = new Embedder(shared, tokenizer, index.max_tokens);
   const reader = index.heads && new Reader(await encoder('reader'), tokenizer, index.heads);
-  const router = index.router && await openRouter(parts, tokenizer, index.router);
+  const router = index.router && new Router({
+    weights: parts['weights.bin'], network: networks.router, encoder: shared, embedder,
+    passport: index.router,
+  });
   const store = new Store(index, parts['vectors.bin']);
   const system = { store, embedder, reader, router };
   await ask('?', { ...system, router: null }, index.settings); // the first run is the slowest
