@@ -20,10 +20,10 @@ from ragtune.route.train import train
 
 pytestmark = pytest.mark.integration
 
-# What is reached (.011 here at this writing, with room for another processor). Activations have 8 bits: where exp, erf or the order
-# of a sum differs in the last digit, a rounding can fall the other way, and six layers make that
-# larger. Two optimisation levels of ONNX Runtime differ from each other as much. The small router
-# has no such layers.
+# What is reached (.011 here at this writing, with room for another processor). Activations have 8
+# bits: where exp, erf or the order of a sum differs in the last digit, a rounding can fall the
+# other way, and six layers make that larger. Two optimisation levels of ONNX Runtime differ from
+# each other as much. The small router has no such layers.
 TOLERANCE: dict[Variant, float] = {"full": 0.04, "small": 1e-3}
 RUN = """
 import { readFileSync } from 'node:fs';
