@@ -40,6 +40,7 @@ class Package:
         return config.home() / "npm" / f"{self.name.strip('@').replace('/', '-')}-{self.version}"
 
 
+# The peer in benchmarks/browser.py; no page has it.
 ORT = Package(
     "onnxruntime-web",
     "1.30.0",
