@@ -6,6 +6,7 @@ Pure functions over a document's map; both find their way by bisection.
 from __future__ import annotations
 
 import re
+import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ Outline = tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]]  # starts, pa
 # Outlines of the maps used last, by identity; the map is kept so that its id stays its own.
 _outlines: OrderedDict[int, tuple[SourceMap, str, Outline]] = OrderedDict()
 _KEPT = 64
+_lock = threading.Lock()  # for changes of `_outlines`
 
 
 def heading_path(map: SourceMap, text: str, position: int) -> tuple[str, ...]:
@@ -53,9 +55,10 @@ def _outline(map: SourceMap, text: str) -> Outline:
         starts.append(block.start)
         headings.append(_plain(text[block.start : block.end]))
     made = (tuple(starts), tuple(parents), tuple(headings))
-    _outlines[id(map)] = (map, text, made)
-    while len(_outlines) > _KEPT:
-        _outlines.pop(next(iter(_outlines)), None)
+    with _lock:
+        _outlines[id(map)] = (map, text, made)
+        while len(_outlines) > _KEPT:
+            _outlines.popitem(last=False)
     return made
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -112,3 +114,17 @@ def test_quick() -> None:
             place(made, i * 2400, i * 2400 + 25)
         best = min(best, (time.perf_counter() - began) / 200)
     assert best < 200e-6  # about 20 µs; room for a busy machine
+
+
+def test_threads_may_ask_for_places_at_once() -> None:
+    documents = [document(f"H{n}\n\ntext", blocks=f"H{n}") for n in range(300)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for found in pool.map(
+                lambda _: [heading_path(d.map, d.text, len(d.text)) for d in documents], range(40)
+            ):
+                assert found == [(f"H{n}",) for n in range(300)]
+    finally:
+        sys.setswitchinterval(before)
