@@ -1,12 +1,15 @@
 """The main job on the sample company, with the real embedder and the real language model."""
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from ragtune import cite, demo
+from ragtune import cite, demo, units, words
 from ragtune.calibrate import read_jsonl
 from ragtune.types import Answer, Citation, Evidence, Token
 from ragtune.workspace import Workspace
@@ -38,6 +41,29 @@ def test_the_demo_questions_are_answered(company: Workspace) -> None:
     assert "145 EUR" in hotel.quote
     assert (hotel.uri, hotel.place.page) == ("company/policies/travel-policy.pdf", 2)
     assert hotel.place.boxes
+
+
+def test_questions_at_once_are_answered_as_one_after_another(company: Workspace) -> None:
+    rows = (SAMPLE / "heldout.jsonl").read_text("utf-8").splitlines()
+    questions = [json.loads(row)["question"] for row in rows][:40]
+
+    def ask(question: str) -> Answer:
+        return replace(company.ask(question, answer="quote"), timings={})
+
+    company.refresh()  # it was made a moment ago: files of this second are read once more
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    words.stem.cache_clear()
+    units.terms.cache_clear()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            at_once = list(pool.map(ask, questions))
+    finally:
+        sys.setswitchinterval(before)
+    words.stem.cache_clear()
+    units.terms.cache_clear()
+    for question, answer in zip(questions, at_once, strict=True):
+        assert answer == ask(question), question
 
 
 def test_what_nobody_wrote_down_is_declined(company: Workspace) -> None:
