@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` nee
 
 SLOW_LOOK = 0.5  # seconds; a look for changed files that takes longer …
 LOOK_AGAIN = 20  # … is made again only after this many times its duration
+WAIT = 0.5  # seconds that a question waits for another sync
 
 
 class Workspace:
@@ -58,6 +59,7 @@ class Workspace:
         self.root = root
         self.settings = settings
         self.on_wait = on_wait  # told once when another process is writing
+        self._busy = False  # another sync took longer than a question waits
         self.still: Still | None = None  # a server's: spares the look before most questions
 
     def __enter__(self) -> Workspace:
@@ -188,7 +190,8 @@ class Workspace:
     def refresh(self) -> SyncReport | None:
         """Before a question: takes in what changed on disk, unless `fresh` says not to look.
 
-        Does not wait for a sync that is running, and asks no remote database.
+        Waits half a second at most for another sync, as a server's watcher makes them, and asks no
+        remote database.
         """
         from ragtune.ingest import plan, sync
 
@@ -206,9 +209,22 @@ class Workspace:
         seconds = time.perf_counter() - started
         if seconds > SLOW_LOOK:
             self.store.set_meta("look_at", str(time.time() + LOOK_AGAIN * seconds))
-        report = self._sync(before_question=True) if changed else None
+        report = self._taken_in() if changed else None
         if still is not None and (report is None or (report.nothing and not report.warnings)):
             still.nothing_found(ticket)
+        return report
+
+    def _taken_in(self) -> SyncReport:
+        """A sync for a question. Where another runs on and on, only the first question waits."""
+        from ragtune.ingest import sync
+
+        until = time.monotonic() + (0.0 if self._busy else WAIT)
+        while sync.RUNNING in (report := self._sync(before_question=True)).warnings:
+            self._busy = time.monotonic() > until
+            if self._busy:
+                return report
+            time.sleep(0.01)
+        self._busy = False
         return report
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:

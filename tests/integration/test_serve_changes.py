@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,19 @@ def test_an_uploaded_file_answers_is_cited_and_is_gone_when_deleted(
     assert uri["uri"] not in {hit["uri"] for hit in hits}
     assert client.delete("/api/documents", params=uri).status_code == 404
     assert client.put("/api/files/site/hangar.md", content=TEXT).json()["state"] == "indexed"
+
+
+def test_an_edit_is_true_for_the_very_next_question(client: httpx.Client, own: Workspace) -> None:
+    """Also while the watcher is taking the same edit in."""
+    file = own.root / "company" / "kite.md"
+    for number, wait in enumerate((0, 0, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2)):
+        file.write_text(f"# Kite depot\n\nThe kite depot keeps {600 + number} kites.\n")
+        time.sleep(wait)
+        hits = client.post("/api/search", json={"query": "kites in the kite depot"}).json()["hits"]
+        assert f"{600 + number} kites" in hits[0]["text"], (number, wait)
+    file.unlink()
+    hits = client.post("/api/search", json={"query": "kites in the kite depot"}).json()["hits"]
+    assert all("kites" not in hit["text"] for hit in hits)
 
 
 def test_a_folder_is_uploaded_as_a_form_and_a_bad_file_says_why(client: httpx.Client) -> None:

@@ -30,6 +30,7 @@ from ragtune.types import Embedder, OnProgress
 __all__ = ["SyncReport", "add", "changed", "remove", "sync"]
 
 SYNC_LOCK = "sync.lock"
+RUNNING = "another sync is running"  # the warning of one that did nothing for that reason
 
 
 # ---------------------------------------------------------------- add
@@ -175,7 +176,7 @@ def sync(
     top = os.path.realpath(root)
     with _one_sync(store, on_wait, wait=wait) as mine:
         if not mine:
-            tally.warnings.append("another sync is running")
+            tally.warnings.append(RUNNING)
             return tally.report(begun)
         scope = Scope.of(store, settings, top)
         paths = None if only is None else [absolute(path) for path in only]
