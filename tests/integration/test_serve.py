@@ -169,7 +169,9 @@ def test_the_official_openai_client_gets_responses(served: Served) -> None:
         assert made.output_text[note.start_index : note.end_index].startswith("[")
         assert note.url.startswith(served.url + "/open?")
 
-    kinds, text, notes, last = [], "", [], None
+    kinds: list[str] = []
+    notes: list[object] = []
+    text, last = "", None
     for event in client.responses.create(
         model="ragtune/quote",
         input=[
