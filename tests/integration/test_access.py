@@ -176,8 +176,8 @@ def test_an_editor_changes_only_what_he_sees(served: tuple[Served, Users]) -> No
         ("shared", ()),
         ("team/pay/open", ("sales",)),
     )
-    for name, groups in rules:
-        users.set_rule(f"uploads/{name}", groups)
+    for inside, allowed in rules:
+        users.set_rule(f"uploads/{inside}", allowed)
     folders = (
         "",
         "plain/",
@@ -188,7 +188,12 @@ def test_an_editor_changes_only_what_he_sees(served: tuple[Served, Users]) -> No
         "shared/",
         "shared/in/",
     )
-    editors = {"sam": ("sales",), "pat": ("pay",), "kim": ("sales", "pay"), "lee": ()}
+    editors: dict[str, tuple[str, ...]] = {
+        "sam": ("sales",),
+        "pat": ("pay",),
+        "kim": ("sales", "pay"),
+        "lee": (),
+    }
     cases = 0
     with running.client() as owner:
         for folder in folders:
