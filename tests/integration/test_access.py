@@ -168,6 +168,76 @@ def test_over_http_nobody_learns_of_what_is_hidden(
             assert httpx.get(running.url + open_to_none).status_code in (401, 405)
 
 
+def test_an_editor_changes_only_what_he_sees(served: tuple[Served, Users]) -> None:
+    running, users = served
+    rules = (
+        ("team", ("sales",)),
+        ("team/pay", ("pay",)),
+        ("shared", ()),
+        ("team/pay/open", ("sales",)),
+    )
+    for inside, allowed in rules:
+        users.set_rule(f"uploads/{inside}", allowed)
+    folders = (
+        "",
+        "plain/",
+        "team/",
+        "Team/",
+        "team/pay/",
+        "team/pay/open/",
+        "shared/",
+        "shared/in/",
+    )
+    editors: dict[str, tuple[str, ...]] = {
+        "sam": ("sales",),
+        "pat": ("pay",),
+        "kim": ("sales", "pay"),
+        "lee": (),
+    }
+    cases = 0
+    with running.client() as owner:
+        for folder in folders:
+            put = owner.put(f"/api/files/{folder}kept.md", content=b"# Kept\n\nAs it was.\n")
+            assert put.status_code == 201
+        for name, groups in editors.items():
+            users.add(name, "editor", groups)
+            with as_(running, users.add_key(name)) as editor:
+                for folder in folders:
+                    mine = seen_by(groups, True, rules, "docs/" + folder.lower() + "x")
+                    kept = f"uploads/{folder}kept.md"
+                    uri = f"uploads/{folder}{name}.md"
+                    body = f"# Note\n\nBy {name}.\n".encode()
+                    put = editor.put(f"/api/files/{folder}{name}.md", content=body)
+                    assert put.status_code == (201 if mine else 403), (name, folder, put.text)
+                    form = {"files": (f"{folder}{name}-2.md", body)}
+                    assert editor.post("/api/files", files=form).status_code == (
+                        201 if mine else 403
+                    )
+                    for there in (uri, kept):
+                        found = owner.get("/api/document", params={"uri": there})
+                        assert found.status_code == (200 if mine or there == kept else 404)
+                    if not mine:  # neither replaced nor deleted, nor told that it is there
+                        put = editor.put(f"/api/files/{folder}kept.md", content=b"mine now")
+                        never = editor.put(f"/api/files/{folder}never.md", content=b"mine now")
+                        assert put.status_code == never.status_code == 403
+                        assert put.json()["detail"] == never.json()["detail"]
+                        gone = editor.delete("/api/documents", params={"uri": kept})
+                        never = editor.delete(
+                            "/api/documents", params={"uri": f"uploads/{folder}never.md"}
+                        )
+                        assert gone.status_code == never.status_code == 404
+                        assert gone.json()["detail"] == never.json()["detail"]
+                        told = owner.get("/api/document", params={"uri": kept}).json()["text"]
+                        assert "As it was." in told
+                    else:
+                        assert (
+                            editor.delete("/api/documents", params={"uri": uri}).status_code == 204
+                        )
+                        assert owner.get("/api/document", params={"uri": uri}).status_code == 404
+                    cases += 1
+    assert cases == len(folders) * len(editors)
+
+
 def test_a_disabled_user_and_key_stop_at_once(served: tuple[Served, Users]) -> None:
     running, users = served
     key = users.add_key("ed", "bot")
