@@ -47,7 +47,9 @@ def serve(
     from ragtune.server.options import Options, Provider
 
     provider = None
-    if oidc:
+    if oidc is None and (oidc_client or oidc_groups):
+        raise ConfigError("--oidc-client and --oidc-groups need --oidc ISSUER")
+    if oidc is not None:
         secret = config.secret("RAGTUNE_OIDC_SECRET") or ""
         provider = Provider(oidc, oidc_client, secret, oidc_groups)
         check(provider)

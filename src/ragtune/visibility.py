@@ -40,6 +40,18 @@ class Visibility:
             key = key[: max(map(key.rfind, _ENDS)) + 1].rstrip(_ENDS)
         return self.everyone
 
+    def sees_whole(self, uri: str) -> bool:
+        """Whether they may also see all that can be inside: members of an archive, rows of a file.
+
+        Asked of the rules alone, so that the answer says nothing of what there is.
+        """
+        inside = tuple(folder_key(uri) + end for end in _ENDS)
+        return self.sees(uri) and all(
+            not groups.isdisjoint(self.groups)
+            for folder, groups in self.rules
+            if folder.startswith(inside)
+        )
+
 
 @lru_cache(maxsize=64)
 def _mapping(rules: tuple[tuple[str, frozenset[str]], ...]) -> Mapping[str, frozenset[str]]:

@@ -142,6 +142,8 @@ def test_a_provider_that_cannot_be_trusted_is_refused(provider: LoginProvider) -
     for options, said in (
         (["--oidc", "http://login.example", "--oidc-client", "x"], "https"),
         (["--oidc", provider.issuer], "--oidc-client"),
+        (["--oidc", "", "--oidc-client", "x"], "https"),
+        (["--oidc-client", "x"], "--oidc ISSUER"),
     ):
         command = [sys.executable, "-m", "ragtune.cli", "serve", "--port", "0", *options]
         found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

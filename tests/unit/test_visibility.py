@@ -53,6 +53,17 @@ def test_the_nearest_rule_decides(uri: str, groups: str, seen: bool) -> None:
     assert may(groups, rules).sees(uri) is seen
 
 
+def test_a_file_is_seen_whole_only_with_all_that_can_be_inside() -> None:
+    rules = rules_of([("up/a.zip!/hr", ["hr"]), ("up/b", ["hr"])])
+    sales, both = (Visibility(frozenset(g), rules) for g in (["sales"], ["sales", "hr"]))
+    assert sales.sees("up/a.zip")
+    assert not sales.sees_whole("up/A.zip")
+    assert both.sees_whole("up/a.zip")
+    assert sales.sees_whole("up/a.zip.txt")
+    assert not sales.sees_whole("up/b/x.zip")
+    assert not sales.sees_whole("up")
+
+
 def test_without_a_rule_the_default_decides() -> None:
     assert may("", {}).sees("a.md")
     assert not may("any", {}, everyone=False).sees("a.md")

@@ -81,7 +81,7 @@ async def post_files(request: Request, call: Editor, wait: Wait = True) -> Respo
 def _may_write(call: Call, parts: Sequence[str]) -> None:
     """Raises Problem 403 where the editor could not see the file: it would replace another's."""
     call.notes["document"] = uri = "/".join((uploads.FOLDER, *parts))
-    if not call.view.sees(uri):
+    if not call.view.may_replace(uri):
         raise Problem(403, "this folder is not yours to see")
 
 
@@ -135,6 +135,8 @@ async def delete(
     def work() -> None:
         call.notes["document"] = uri
         call.view.info(uri)
+        if not call.view.may_replace(uri):
+            raise Problem(403, "some of what is in this file is not yours to see")
         workspace = call.server.workspace
         call.server.uploads.delete(uri)
         remove([uri], workspace.store, workspace.settings, workspace.root, cwd=str(workspace.root))

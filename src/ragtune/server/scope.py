@@ -46,6 +46,10 @@ class View:
         """Whether the principal may see a document of this uri, be it there or not."""
         return self._visible is None or self._visible.sees(uri)
 
+    def may_replace(self, uri: str) -> bool:
+        """Whether the principal may see the file of this uri and all that can be inside it."""
+        return self._visible is None or self._visible.sees_whole(uri)
+
     # ------------------------------------------------------------ documents
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
