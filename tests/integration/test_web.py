@@ -255,6 +255,30 @@ def test_documents_are_added_found_and_deleted(
     assert not (site[2] / "uploads" / "canteen.md").exists()
 
 
+def test_a_folder_and_a_file_are_dropped_into_the_page(
+    chromium: Any, site: tuple[str, str, Path], tmp_path: Path
+) -> None:
+    folder, file = tmp_path / "boats" / "small", tmp_path / "ferry.md"
+    folder.mkdir(parents=True)
+    (folder / "dinghy.md").write_text("# Dinghy\n\nThe dinghy is blue.\n", "utf-8")
+    (folder / ".hidden.md").write_text("# Not to be read\n", "utf-8")
+    file.write_text("# Ferry\n\nThe ferry leaves at 7.\n", "utf-8")
+    with person(chromium, site, "/documents") as page:
+        page.wait_for_selector("#drop")
+        mouse = page.context.new_cdp_session(page)
+        held = {"items": [], "files": [str(folder.parent), str(file)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            mouse.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": held})
+        page.locator("#upload-list .badge.good").nth(1).wait_for()
+        page.fill("#filter", "uploads/")
+        page.locator("#rows tr", has_text="uploads/boats/small/dinghy.md").wait_for()
+        page.locator("#rows tr", has_text="uploads/ferry.md").wait_for()
+    uploads = site[2] / "uploads"
+    kept = {path.relative_to(uploads).as_posix() for path in uploads.rglob("*.md")}
+    assert {"boats/small/dinghy.md", "ferry.md"} <= kept
+    assert not any("hidden" in name for name in kept)
+
+
 def test_train_checks_and_rolls_back(chromium: Any, site: tuple[str, str, Path]) -> None:
     with person(chromium, site, "/train") as page:
         page.locator("#example-rows tr:not(.skeleton)").first.wait_for()
