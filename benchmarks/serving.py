@@ -294,7 +294,7 @@ def report(found: dict[str, Any]) -> str:
              f"{PASSAGES:,} passages; 10 hits a search; server and client share the machine.",
              "`new`: questions that were not asked before (embedding included). `again`: one "
              "question repeated (no answer is cached: it is embedded and searched again).",
-             "The load table was taken alone; the soak at the lowest priority beside other work.", "",
+             "The load was measured alone, the soak at the lowest priority beside other work.", "",
              "| system | query | clients | requests/s | p50 ms | p95 ms | failed | client's CPU |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
