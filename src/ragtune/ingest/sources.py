@@ -10,6 +10,7 @@ import os
 import re
 import stat as modes
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import IO, Literal, NamedTuple
 
 from ragtune.config import DATA_FOLDER
@@ -99,6 +100,11 @@ def path_of(uri: str, root: str) -> str:
     """The file system path that a uri (of a file, not of a member) stands for."""
     plain = _ESCAPED.sub(lambda m: os.fsdecode(bytes.fromhex(m[0].replace("%", ""))), uri)
     return os.path.join(root, plain) if plain != "." else root
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder a glob begins in: its components before the first with magic, "." for none."""
+    return "/".join(takewhile(lambda part: not MAGIC.search(part), pattern.split("/"))) or "."
 
 
 def readable_title(uri: str) -> str:

@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from ragtune.config import Settings
 from ragtune.errors import RagtuneError
 from ragtune.ingest import sql
 from ragtune.ingest.scan import Rules
-from ragtune.ingest.sources import MAGIC, Source, path_of
+from ragtune.ingest.sources import Source, fixed_part, path_of
 
 if TYPE_CHECKING:
     from inotify_simple import INotify
@@ -119,33 +118,29 @@ class Still:
         self._serial += 1  # what happened between the two queues is unknown
         self._queue = INotify()
         self._sources, self._folders_changed = sources, False
-        self._tops = _tops(self._places(sources))
+        folders = self._tops_to_watch(sources)
+        self._tops = _tops(path for path, _ in folders)
         mounts = _mounts()
         count = 0
-        for path, deep in self._tops_to_watch(sources):
+        for path, deep in folders:
             if _kind(path, mounts) not in _LOCAL:
                 raise _UnwatchableError(f"{path} may be on another machine")
             count += self._add(path, deep, MOST_FOLDERS - count)
-
-    def _places(self, sources: Iterable[Source]) -> list[str]:
-        return [path for path, _ in self._tops_to_watch(sources)]
 
     def _tops_to_watch(self, sources: Iterable[Source]) -> list[tuple[str, bool]]:
         """Folders to watch, and whether with all below; a file is watched through its folder."""
         found = []
         for source in sources:
-            spec = source.spec
             if source.kind == "sql":
                 try:
-                    path = sql.parse_spec(spec, self._rules.root).path
+                    path = sql.parse_spec(source.spec, self._rules.root).path
                 except RagtuneError:
                     continue  # the sync reports it
                 if path is not None:
                     found.append((os.path.dirname(path), False))
                 continue
-            if source.kind == "glob":
-                spec = "/".join(takewhile(lambda part: not MAGIC.search(part), spec.split("/")))
-            path = path_of(spec or ".", self._rules.root)
+            spec = fixed_part(source.spec) if source.kind == "glob" else source.spec
+            path = path_of(spec, self._rules.root)
             deep = os.path.isdir(path)
             found.append((path, True) if deep else (os.path.dirname(path), False))
             if not deep and (os.path.islink(path) or not os.path.exists(path)):

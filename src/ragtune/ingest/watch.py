@@ -14,7 +14,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from ragtune.ingest import sql
 from ragtune.ingest.files import database_stat
 from ragtune.ingest.plan import stored_sources
 from ragtune.ingest.scan import Rules, touches
-from ragtune.ingest.sources import MAGIC, Source, path_of
+from ragtune.ingest.sources import Source, fixed_part, path_of
 from ragtune.ingest.sync import SyncReport, sync
 from ragtune.store import EmbeddedStore
 from ragtune.types import Embedder, OnProgress, Progress
@@ -182,10 +181,8 @@ class _Watcher:
         for source in sources:
             if source.kind == "sql":
                 continue
-            spec = source.spec
-            if source.kind == "glob":
-                spec = "/".join(takewhile(lambda part: not MAGIC.search(part), spec.split("/")))
-            path = path_of(spec or ".", self._root)
+            spec = fixed_part(source.spec) if source.kind == "glob" else source.spec
+            path = path_of(spec, self._root)
             try:
                 deep = os.path.isdir(path)
                 path = os.path.realpath(path if deep else os.path.dirname(path))

@@ -49,10 +49,18 @@ async def ask(body: bodies.Ask, call: Signed, request: Request) -> Response:
     events = answering(call, body)
     if body.stream:
         return await sse.response(_as_sse(events), call.server.options, request_id(request))
+    answer, _ = await answered(events)
+    return Json(jsonable(answer))
+
+
+async def answered(events: AsyncGenerator[Event | Queued]) -> tuple[Answer, int]:
+    """The answer that the events end with, and how many tokens a model wrote for it."""
+    written = 0
     async with aclosing(events) as opened:
         async for event in opened:
+            written += isinstance(event, Token)
             if isinstance(event, Answer):
-                return Json(jsonable(event))
+                return event, written
     raise AssertionError("events end with an Answer")
 
 

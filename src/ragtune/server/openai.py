@@ -135,22 +135,17 @@ async def chat(body: Chat, call: Signed, request: Request) -> Response:
         counting = call.server.workspace.system.embedder.count_tokens
         chunks = _chunks(events, head, link, counting(asked.question) if usage else None)
         return await sse.response(chunks, call.server.options, request_id(request), openai=True)
-    written = 0
-    async with aclosing(events) as opened:
-        async for event in opened:
-            written += isinstance(event, Token)
-            if isinstance(event, Answer):
-                message = {
-                    "role": "assistant", "content": event.text, "refusal": None,
-                    "annotations": cited(event, link),
-                }  # fmt: skip
-                choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-                asked_tokens = call.server.workspace.system.embedder.count_tokens(asked.question)
-                return JSONResponse({
-                    **head, "object": "chat.completion", "choices": [choice],
-                    "usage": _usage(asked_tokens, written), "ragtune": ours(event),
-                })  # fmt: skip
-    raise AssertionError("events end with an Answer")
+    answer, written = await api.answered(events)
+    message = {
+        "role": "assistant", "content": answer.text, "refusal": None,
+        "annotations": cited(answer, link),
+    }  # fmt: skip
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    asked_tokens = call.server.workspace.system.embedder.count_tokens(asked.question)
+    return JSONResponse({
+        **head, "object": "chat.completion", "choices": [choice],
+        "usage": _usage(asked_tokens, written), "ragtune": ours(answer),
+    })  # fmt: skip
 
 
 def link_of(call: Call, request: Request) -> str:

@@ -72,13 +72,8 @@ async def create(body: Create, call: Signed, request: Request) -> Response:
     if body.stream:
         chunks = _events(events, head, item, link, tokens)
         return await sse.response(chunks, call.server.options, request_id(request), openai=True)
-    written = 0
-    async with aclosing(events) as opened:
-        async for event in opened:
-            written += isinstance(event, Token)
-            if isinstance(event, Answer):
-                return JSONResponse(_completed(head, item, event, link, tokens, written))
-    raise AssertionError("events end with an Answer")
+    answer, written = await api.answered(events)
+    return JSONResponse(_completed(head, item, answer, link, tokens, written))
 
 
 def _asked(body: Create) -> bodies.Ask:

@@ -52,15 +52,20 @@ def _begin(server: Server, who: Principal, request: Request, response: Response)
 # ---------------------------------------------------------------- through a login provider
 
 
+def _logins(server: Server) -> oidc.Logins:
+    if server.logins is None:
+        raise Problem(404, "no login provider is set up: ragtune serve --oidc")
+    return server.logins
+
+
 @router.get("/sign-in", include_in_schema=False)
 async def provider_begin(request: Request) -> Response:
     """Sends the browser to the login provider."""
     server: Server = request.app.state.server
-    if server.logins is None:
-        raise Problem(404, "no login provider is set up: ragtune serve --oidc")
+    logins = _logins(server)
     scheme = "https" if server.options.secure else "http"
     callback = f"{scheme}://{request.headers['host']}/sign-in/callback"
-    url, browser = await server.work.sign_in.run(server.logins.begin, callback)
+    url, browser = await server.work.sign_in.run(logins.begin, callback)
     response = RedirectResponse(url, 303)
     # Lax, unlike the session's: the browser comes back from the provider's site.
     response.set_cookie(
@@ -79,9 +84,7 @@ async def provider_end(
 ) -> Response:
     """Begins the session of whom the login provider vouches for."""
     server: Server = request.app.state.server
-    access, logins = server.access, server.logins
-    if logins is None:
-        raise Problem(404, "no login provider is set up: ragtune serve --oidc")
+    access, logins = server.access, _logins(server)
     browser = request.cookies.get(access.cookie + "_oidc", "")
 
     def finish() -> Principal:
