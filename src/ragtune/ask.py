@@ -143,6 +143,7 @@ def _answer(
 ) -> Answer:
     timings = clock.timings()
     text, citations, status = verified.text, verified.citations, verified.status
+    conflict = found.conflict and status != "declined"
     return Answer(
-        text, citations, found.hits, status, route, timings, model, found.support, written
+        text, citations, found.hits, status, route, timings, model, found.support, written, conflict
     )

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from ragtune import question as asked
 from ragtune import support, words
 from ragtune.config import Settings
+from ragtune.conflict import conflicting
 from ragtune.quoting import grow
 from ragtune.types import Document, Evidence, Hit, Quote, Reader, Sentence, System
 from ragtune.units import Unit, mark_echoes, reading_text, units_of
@@ -64,7 +65,7 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
     scores = {(u.document.id, u.start): u.score for u in units}
     if system.reader is not None:
         _read(question, answers, hits, system.reader)
-    quotes = _quotes(question, answers, scores, settings)
+    quoted = _quotes(question, answers, scores, settings)
     best = answers[0]
     hit = hits[best.hit]
     score = support.score(
@@ -82,12 +83,17 @@ def select(question: str, hits: Sequence[Hit], system: System, settings: Setting
     if threshold < 0:
         read = system.reader is not None
         threshold = system.calibration.get("threshold", support.threshold(read))
+    conflict = len(quoted) > 1 and conflicting(quoted[0][0], quoted[1][0])
+    if conflict and best.echo and not quoted[1][0].echo:
+        quoted[:2] = quoted[1::-1]
+        answers.sort(key=lambda unit: unit is not quoted[0][0])
     return Evidence(
         sentences=tuple(_marked(unit) for unit in answers[:KEPT]),
-        quotes=tuple(quotes),
+        quotes=tuple(quote for _, quote in quoted),
         support=score,
         supported=score >= threshold,
         hits=tuple(hits),
+        conflict=conflict,
     )
 
 
@@ -273,7 +279,7 @@ def _quotes(
     answers: Sequence[Unit],
     scores: Mapping[tuple[int, int], float],
     settings: Settings,
-) -> list[Quote]:
+) -> list[tuple[Unit, Quote]]:
     """The best unit and those that come close, each grown; none overlaps another.
 
     Where the best repeats the question word for word, the next is the best of those that do not,
@@ -283,7 +289,7 @@ def _quotes(
     """
     form = asked.form(question)
     close = CLOSE if answers[0].reading is None else CLOSE_READ
-    quotes: list[Quote] = []
+    quotes: list[tuple[Unit, Quote]] = []
     taken: list[tuple[int, int, int]] = []
     said: list[str] = []
     for unit in answers:
@@ -309,7 +315,7 @@ def _quotes(
         span = sentence(document, start, end, unit.score, _phrase(unit, end))
         at = sentence(document, unit.start, unit.end, unit.score).place  # opens at the key
         span = replace(span, place=replace(at, boxes=span.place.boxes))
-        quotes.append(Quote(span, unit.start, min(unit.end, end)))
+        quotes.append((unit, Quote(span, unit.start, min(unit.end, end))))
     return quotes
 
 

@@ -90,6 +90,9 @@ def answer_lines(answer: Answer) -> list[str]:
                 lines += _wrapped(_shorten(hit.text, 160), "    ", "    ", dim=True)
         return lines
     lines = []
+    if answer.conflict:
+        lines += [click.style("Two documents say different things here: read both.", fg="yellow")]
+        lines.append("")
     if answer.model == "quote":  # the citations are the answer: show each once, its key in bold
         for citation in answer.citations:
             lines += quote_lines(citation)

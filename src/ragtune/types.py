@@ -204,7 +204,8 @@ class Evidence:
 
     `support` is calibrated to grow with the chance that the documents answer the question;
     `supported` says whether it reaches the workspace's threshold. `quotes` are the spans that a
-    quoted answer shows: each the contiguous unit around its key sentence.
+    quoted answer shows: each the contiguous unit around its key sentence. `conflict` says that the
+    first two quotes are from documents that answer differently.
     """
 
     sentences: tuple[Sentence, ...] = ()
@@ -212,6 +213,7 @@ class Evidence:
     support: float = 0.0
     supported: bool = False
     hits: tuple[Hit, ...] = ()
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ class Answer:
 
     `timings` are seconds by stage ("search", "evidence", "first_token", "write", "verify",
     "total"); `model` names what wrote the text ("quote" when nothing did). `written` is the raw
-    text of the model before verification.
+    text of the model before verification. `conflict`: two documents answer differently.
     """
 
     text: str
@@ -276,6 +278,7 @@ class Answer:
     model: str
     support: float = 0.0
     written: str | None = None
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from ragtune.types import Answer
 from ragtune.workspace import Workspace
 
 PATH = "/mcp"
+_SAID = ("text", "status", "citations", "support", "conflict")
 _INSTRUCTIONS = (
     "Answers from the documents of one workspace, with citations. Use `ask` for an answer with its "
     "sources, `search` for passages, `open_citation` to read around a citation. What the documents "
@@ -64,7 +65,7 @@ def tools(caller: Callable[[Context], Call]) -> MCPServer:
                 async for event in opened:
                     if isinstance(event, Answer):
                         said: dict[str, Any] = jsonable(event)
-                        return {k: said[k] for k in ("text", "status", "citations", "support")}
+                        return {k: said[k] for k in _SAID}
         raise AssertionError("events end with an Answer")
 
     @made.tool()

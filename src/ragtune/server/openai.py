@@ -209,7 +209,8 @@ def _usage(asked: int, written: int) -> dict[str, int]:
 def ours(answer: Answer) -> dict[str, Any]:
     """What OpenAI's shape has no place for."""
     return {
-        "status": answer.status, "support": answer.support, "route": jsonable(answer.route),
+        "status": answer.status, "support": answer.support, "conflict": answer.conflict,
+        "route": jsonable(answer.route),
         "model": answer.model, "timings": jsonable(answer.timings),
     }  # fmt: skip
 

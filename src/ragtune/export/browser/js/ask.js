@@ -4,7 +4,7 @@ import * as cite from './cite.js';
 import * as evidence from './evidence.js';
 import * as retrieve from './retrieve.js';
 
-/** The answer: {text, citations, status, route, support, hits, timings (ms)}. */
+/** The answer: {text, citations, status, route, support, conflict, hits, timings (ms)}. */
 export async function ask(question, system, settings) {
   const started = performance.now();
   const timings = {};
@@ -14,8 +14,9 @@ export async function ask(question, system, settings) {
     timings[name] = now - last;
     last = now;
   };
-  const answer = (made, found = { support: 0, hits: [], sentences: [] }) => ({
+  const answer = (made, found = { support: 0, supported: false, conflict: false, hits: [], sentences: [] }) => ({
     ...made, route, support: found.support, hits: found.hits, sentences: found.sentences,
+    conflict: found.supported && found.conflict,
     timings: { ...timings, total: performance.now() - started },
   });
   const route = system.router

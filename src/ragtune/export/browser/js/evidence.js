@@ -1,6 +1,7 @@
 // From hits to evidence: sentences ranked against the question, quotes, a support score; as
 // evidence.py.
 
+import { conflicting } from './conflict.js';
 import * as asked from './question.js';
 import { grow } from './quoting.js';
 import { sentences } from './sentences.js';
@@ -33,10 +34,12 @@ const EARLIER = new Set('earlier former formerly old older outdated previous pre
 /** Ranks the sentences of `hits`, picks and grows the quotes, and scores their support. */
 export async function select(question, hits, system, settings) {
   const { units, answers } = await ranked(question, hits, system);
-  if (!answers.length) return { sentences: [], quotes: [], support: 0, supported: false, hits };
+  if (!answers.length) {
+    return { sentences: [], quotes: [], support: 0, supported: false, hits, conflict: false };
+  }
   const scores = new Map(units.map((u) => [`${u.document.id}:${u.start}`, u.score]));
   if (system.reader) await read(question, answers, hits, system.reader);
-  const quotes = quotesOf(question, answers, scores, settings);
+  const quoted = quotesOf(question, answers, scores, settings);
   const best = answers[0];
   const hit = hits[best.hit];
   const value = support.score(support.features(
@@ -48,9 +51,16 @@ export async function select(question, hits, system, settings) {
     [hit.document.title, hit.heading, hit.text].join('\n'),
     answers.filter((u) => u.reading).map((u) => u.reading.score),
   ), settings.support);
+  const conflict = quoted.length > 1 && conflicting(quoted[0].unit, quoted[1].unit);
+  if (conflict && best.echo && !quoted[1].unit.echo) {
+    quoted.splice(0, 2, quoted[1], quoted[0]);
+    const first = quoted[0].unit;
+    answers.sort((a, b) => (b === first) - (a === first));
+  }
   return {
     sentences: answers.slice(0, KEPT).map((u) => sentence(u.document, u, u.start, u.end, u.score, phrase(u, u.end))),
-    quotes, support: value, supported: value >= settings.threshold, hits,
+    quotes: quoted.map((q) => q.quote),
+    support: value, supported: value >= settings.threshold, hits, conflict,
   };
 }
 
@@ -279,8 +289,11 @@ function quotesOf(question, answers, scores, settings) {
     taken.push({ id: document.id, span });
     said.add(folded);
     quotes.push({
-      span: sentence(document, unit, span[0], span[1], unit.score, phrase(unit, span[1])),
-      key_start: unit.start, key_end: Math.min(unit.end, span[1]),
+      unit,
+      quote: {
+        span: sentence(document, unit, span[0], span[1], unit.score, phrase(unit, span[1])),
+        key_start: unit.start, key_end: Math.min(unit.end, span[1]),
+      },
     });
   }
   return quotes;

@@ -108,6 +108,7 @@ function show(box, question, answer) {
   let rest = answer.sentences;
   if (answer.status === 'cited') {
     parts.push(element('p', { className: 'verdict' }, texts.quoted(answer.citations.length)));
+    if (answer.conflict) parts.push(element('p', { className: 'verdict none' }, texts.conflict));
     parts.push(...answer.citations.map((c) => quotation(c, texts, open, c.marker)));
     rest = rest.filter((s) => !answer.citations.some((c) => (
       c.uri === s.uri && s.start < c.end && c.start < s.end)));

@@ -57,17 +57,17 @@ export function place(compact = false) {
       text.replaceChildren();
     } else if (quoted) {
       evidence.classList.toggle("compact", compact);
-      evidence.replaceChildren(...answer.citations.map((c, n) => quote(c, n === 0)));
+      evidence.replaceChildren(...differ(answer), ...answer.citations.map((c, n) => quote(c, n === 0)));
       text.replaceChildren(...(answer.written ? [unsupported(answer)] : []));
     } else {
       if (!answer.citations.length) evidence.replaceChildren();
       else {
         evidence.classList.add("compact");
-        evidence.replaceChildren(...answer.citations.map((c) => quote(c)));
+        evidence.replaceChildren(...differ(answer), ...answer.citations.map((c) => quote(c)));
       }
       text.replaceChildren(h("p", { class: "written" }, cited(answer.text, answer.citations)), ...warnings(answer));
     }
-    if (!compact) announce(`${headline(answer)}. ${answer.text}`);
+    if (!compact) announce([headline(answer), ...(answer.conflict ? [t("ask.conflict")] : []), answer.text].join(". "));
   }
   return { element, run, render, stop: () => control.abort() };
 }
@@ -81,6 +81,9 @@ function headline(answer) {
 
 const declined = (answer) => h("div", { class: "stack" }, h("div", { class: "banner" }, h("p", {}, t("ask.declined_says"))),
   answer.hits.length ? [h("p", { class: "soft small" }, t("ask.nearest")), h("div", { class: "row" }, answer.hits.slice(0, 3).map((hit) => chip(hit)))] : null);
+
+/** What stands before an answer whose sources do not agree. */
+const differ = (answer) => (answer.conflict ? [h("p", { class: "banner warn" }, t("ask.conflict"))] : []);
 
 function warnings(answer) {
   if (answer.status === "partly_cited") return [h("p", { class: "banner" }, t("ask.partly"))];
