@@ -1,7 +1,7 @@
 """Which approach fits: whole comparisons on the sample company and on public data.
 
-    python -m benchmarks.comparison --set sample|squad|policyqa|handbook [--budget 30m] [--seeds 1]
-    python -m benchmarks.comparison --tables        comparison.md again from what was run
+    python -m benchmarks.comparison --set sample|routed|squad|policyqa|handbook [--budget 30m]
+    python -m benchmarks.comparison --tables    comparison.md again from what was run
 
 It is `ragtune compare` itself, in a workspace made for it; a run that was stopped goes on where it
 was. Of the results the figures are kept (benchmarks/results/comparison-SET.json), without the
@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ import ragtune
 from ragtune.compare import report, wording
 from ragtune.compare.run import Wanted, compare
 from ragtune.compare.training import trainer_of
+from ragtune.config import DATA_FOLDER
+from ragtune.route.synthesise import synthesise
+from ragtune.route.train import train
 from ragtune.tune.examples import read_examples
 from ragtune.types import Progress
+from ragtune.workspace import Workspace
 
 RESULTS = Path(__file__).parent / "results"
 KEPT = ("arms", "about", "pairs", "kinds", "criteria", "verdict", "style", "left_out", "notes",
@@ -53,13 +58,13 @@ MEASURES = ("decision", "right", "f1", "raw_right", "raw_f1", "hallucination", "
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--set", choices=("sample", *SETS))
+    parser.add_argument("--set", choices=(*OWN, *SETS))
     parser.add_argument("--budget", default="", help="as 30m")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--tables", action="store_true")
     chosen = parser.parse_args()
     if chosen.set:
-        if chosen.set != "sample" and not BENCH.is_dir():
+        if chosen.set not in OWN and not BENCH.is_dir():
             sys.exit(f"no public data at {BENCH}: set RAGTUNE_BENCH; skipped")
         run(chosen.set, chosen.budget, chosen.seeds)
     (RESULTS / "comparison.md").write_text(tables(), "utf-8")
@@ -76,6 +81,29 @@ def sample(folder: Path) -> Made:
     )  # fmt: skip
 
 
+def routed(folder: Path) -> Made:
+    """The sample company, a model writing: with a router in front and without.
+
+    The router learns from what `ragtune route train --examples` does: documents, examples and its
+    own everyday questions. What is out of scope gets the fixed reply.
+    """
+    made = sample(folder)
+    return replace(
+        made, updates=None, names=("quote", "rag", "routed"), router=made.examples,
+        settings='[answer]\nanswer = "write"\n',
+    )  # fmt: skip
+
+
+OWN = {"sample": sample, "routed": routed}
+
+
+def route(workspace: Workspace, examples: Path) -> None:
+    """Trains the workspace's router without labelled questions."""
+    infos = [info for info in workspace.documents() if info.state == "indexed"]
+    known = [found for info in infos if (found := workspace.store.get(info.uri)) is not None]
+    train(synthesise(known, read_examples(examples).examples), workspace.root / DATA_FOLDER)
+
+
 def run(name: str, budget: str, seeds: int) -> None:
     """One comparison, from raw data to its figures."""
     from ragtune.cli_compare import seconds_of
@@ -83,10 +111,15 @@ def run(name: str, budget: str, seeds: int) -> None:
     about = machine.describe("torch", "transformers", "peft")
     folder = WORK / "comparison" / name
     folder.mkdir(parents=True, exist_ok=True)
-    made = {"sample": sample, **SETS}[name](folder)
-    new = not (folder / "ragtune.toml").exists()
-    with ragtune.init(folder) if new else ragtune.open(folder) as workspace:
-        workspace.add([made.documents])
+    made = {**OWN, **SETS}[name](folder)
+    if not (folder / "ragtune.toml").exists():
+        with ragtune.init(folder) as workspace:
+            workspace.add([made.documents])
+            if made.router:
+                route(workspace, made.router)
+        with (folder / "ragtune.toml").open("a") as settings:
+            settings.write(made.settings)
+    with ragtune.open(folder) as workspace:
         started, shown = time.monotonic(), 0.0
 
         def on_progress(step: Progress) -> None:
@@ -106,7 +139,7 @@ def run(name: str, budget: str, seeds: int) -> None:
             seeds=seeds,
             budget=seconds_of(budget or None),
             resume=(folder / "out" / "journal.jsonl").exists(),
-            voice=SAMPLE / "voice.json" if name == "sample" else None,
+            voice=SAMPLE / "voice.json" if name in OWN else None,
         )
         results = compare(workspace, wanted, trainer_of(workspace, on_progress), on_progress)
         files = report.write(results, wanted.out)
@@ -133,7 +166,7 @@ def tables() -> str:
     parts += ["## Published, for comparison", "",
               "| | measured | base | fine-tuned | RAG | both |", "|---|---|---|---|---|---|",
               *(f"| {' | '.join(row)} |" for row in PUBLISHED), ""]  # fmt: skip
-    for name in ("sample", *SETS):
+    for name in (*OWN, *SETS):
         path = RESULTS / f"comparison-{name}.json"
         if path.is_file():
             parts += _set(name, json.loads(path.read_text("utf-8")))

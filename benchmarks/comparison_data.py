@@ -26,7 +26,8 @@ TRAINED, ASKED, NOBODY, CHANGED = 240, 50, 24, 15
 class Made:
     """Files of one comparison: a folder of documents and what `ragtune compare` takes.
 
-    `names` are which arms, `models` further ones.
+    `names` are which arms, `models` further ones, `router` what to train a router on (none: no
+    router), `settings` what ragtune.toml says besides.
     """
 
     documents: Path
@@ -35,6 +36,8 @@ class Made:
     updates: Path | None = None
     names: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    router: Path | None = None
+    settings: str = ""
 
 
 def _jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

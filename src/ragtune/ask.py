@@ -10,11 +10,13 @@ The four approaches are two switches of the route: with documents or without, ba
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 from ragtune import cite, evidence, retrieve
 from ragtune.clock import Clock
 from ragtune.config import Settings
 from ragtune.follow_up import CLEARLY, readings
+from ragtune.support import NEAR
 from ragtune.types import (
     Adapter,
     Answer,
@@ -86,7 +88,8 @@ def ask_stream(
 
     if not found.supported:
         declined = cite.Verified(cite.DECLINED, (), "declined", ())
-        yield _answer(declined, found, route, clock, "quote")
+        nearest = cite.quote(found).citations if found.support >= NEAR else ()
+        yield replace(_answer(declined, found, route, clock, "quote"), nearest=nearest)
         return
     quoted = cite.quote(found)
     if settings.answer == "quote":

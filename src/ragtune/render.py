@@ -80,14 +80,14 @@ def evidence_lines(found: Evidence, most: int = 3) -> list[str]:
 
 
 def answer_lines(answer: Answer) -> list[str]:
-    """An answer with its citations, or what was nearest when it was declined."""
+    """An answer with its citations, or what came closest when it was declined."""
     if answer.status == "declined":
         lines = [click.style(answer.text, fg="yellow")]
-        if answer.hits:
-            lines.append("Nearest passages, none of which answers it:")
-            for hit in answer.hits[:3]:
-                lines.append(f"  {safe(hit.uri)}, {safe(hit.place.label)}")
-                lines += _wrapped(_shorten(hit.text, 160), "    ", "    ", dim=True)
+        if answer.nearest:
+            lines.append("Closest to it, but not clearly an answer:")
+        for citation in answer.nearest:
+            lines += _wrapped(f"“{_shorten(citation.quote, 320)}”", "  · ", "    ", dim=True)
+            lines += _wrapped(safe(where(citation)), "    ", "    ")
         return lines
     lines = []
     if answer.conflict:

@@ -28,6 +28,7 @@ READ = ("reads", "picks")  # only where a reader has read
 SURE = 6.0  # a reading's logit beyond it, on either side, says no more
 CLOSE = 0.65  # a cosine beyond it is wording, not relevance
 AROUND = 0.45  # … and a mean cosine beyond it says that all the text is of one kind
+NEAR = 0.16  # below it nothing is worth showing: 9 of 10 questions about other things are
 SHARED = 2  # words in common beyond it likewise
 
 

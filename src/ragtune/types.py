@@ -267,6 +267,7 @@ class Answer:
     `timings` are seconds by stage ("search", "evidence", "first_token", "write", "verify",
     "total"); `model` names what wrote the text ("quote" when nothing did). `written` is the raw
     text of the model before verification. `conflict`: two documents answer differently.
+    `nearest` is what a declined question would have been answered with: no answer, but to be read.
     """
 
     text: str
@@ -279,6 +280,7 @@ class Answer:
     support: float = 0.0
     written: str | None = None
     conflict: bool = False
+    nearest: tuple[Citation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

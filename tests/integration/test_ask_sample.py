@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ragtune import cite, demo, units, words
+from ragtune import ask, cite, demo, render, units, words
 from ragtune.calibrate import read_jsonl
 from ragtune.types import Answer, Citation, Evidence, Token
 from ragtune.workspace import Workspace
@@ -47,7 +47,7 @@ def test_questions_at_once_are_answered_as_one_after_another(company: Workspace)
     rows = (SAMPLE / "heldout.jsonl").read_text("utf-8").splitlines()
     questions = [json.loads(row)["question"] for row in rows][:40]
 
-    def ask(question: str) -> Answer:
+    def answer_of(question: str) -> Answer:
         return replace(company.ask(question, answer="quote"), timings={})
 
     company.refresh()  # it was made a moment ago: files of this second are read once more
@@ -57,19 +57,30 @@ def test_questions_at_once_are_answered_as_one_after_another(company: Workspace)
     units.terms.cache_clear()
     try:
         with ThreadPoolExecutor(8) as pool:
-            at_once = list(pool.map(ask, questions))
+            at_once = list(pool.map(answer_of, questions))
     finally:
         sys.setswitchinterval(before)
     words.stem.cache_clear()
     units.terms.cache_clear()
     for question, answer in zip(questions, at_once, strict=True):
-        assert answer == ask(question), question
+        assert answer == answer_of(question), question
 
 
 def test_what_nobody_wrote_down_is_declined(company: Workspace) -> None:
     answer = company.ask(demo.UNANSWERED)
     assert (answer.status, answer.citations, answer.text) == ("declined", (), cite.DECLINED)
-    assert answer.hits  # the nearest passages are offered as such
+    assert not answer.citations
+
+
+def test_what_is_declined_shows_what_came_closest(company: Workspace) -> None:
+    system, wary = company.system, replace(company.settings, threshold=1.0)
+    declined = ask.ask(demo.QUESTIONS[0], system, wary)
+    assert (declined.status, declined.citations) == ("declined", ())
+    assert declined.nearest == company.ask(demo.QUESTIONS[0]).citations
+    shown = "\n".join(render.answer_lines(declined))
+    assert "not clearly an answer" in shown
+    assert "145 EUR" in shown
+    assert ask.ask("How tall is the Eiffel Tower?", system, wary).nearest == ()
 
 
 def test_written_answers_are_checked_and_stream(company: Workspace) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.integration.test_cli import run, run_json
+
+from ragtune_cli import run, run_json
 
 pytestmark = pytest.mark.integration
 QUESTION = "How many days of leave do new employees get?"

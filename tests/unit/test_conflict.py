@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.test_evidence import DEFAULT, BagOfWords, OneStore, hit, markdown
 
 from ragtune import evidence
+from ragtune.config import Settings
 from ragtune.conflict import SURE, conflicting
 from ragtune.types import Document, Evidence, Reading, System
 from ragtune.units import Unit, terms
+from small import BagOfWords, OneStore, hit, markdown
 
+DEFAULT = Settings()
 ASKS = "How long is the cable of the dryer?"
 LEAFLET = markdown("# Dryer\n\nThe cable of the dryer is 3 metres long.", 1, "leaflet.md")
 OLD = markdown("# Dryer\n\nThe cable of the dryer is 5 metres long.", 2, "old.md")

@@ -30,7 +30,7 @@ from ragtune.types import Answer
 from ragtune.workspace import Workspace
 
 PATH = "/mcp"
-_SAID = ("text", "status", "citations", "support", "conflict")
+_SAID = ("text", "status", "citations", "support", "conflict", "nearest")
 _INSTRUCTIONS = (
     "Answers from the documents of one workspace, with citations. Use `ask` for an answer with its "
     "sources, `search` for passages, `open_citation` to read around a citation. What the documents "

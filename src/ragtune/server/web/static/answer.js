@@ -2,7 +2,7 @@
 // that was checked. The three stand in places of their own, so that nothing moves.
 import { announce, failed, h, icon, percent, seconds, t, toast } from "./dom.js";
 import { api, events } from "./api.js";
-import { chip, cited, ofQuote, quote } from "./chips.js";
+import { cited, ofQuote, quote } from "./chips.js";
 
 const bones = () => h("div", { class: "waiting", "aria-hidden": "true" }, ["", "", "short"].map((c) => h("span", { class: `bone ${c}` })));
 
@@ -80,7 +80,7 @@ function headline(answer) {
 }
 
 const declined = (answer) => h("div", { class: "stack" }, h("div", { class: "banner" }, h("p", {}, t("ask.declined_says"))),
-  answer.hits.length ? [h("p", { class: "soft small" }, t("ask.nearest")), h("div", { class: "row" }, answer.hits.slice(0, 3).map((hit) => chip(hit)))] : null);
+  answer.nearest.length ? [h("p", { class: "soft small" }, t("ask.nearest")), h("div", { class: "quotes compact" }, answer.nearest.map((c) => quote(c)))] : null);
 
 /** What stands before an answer whose sources do not agree. */
 const differ = (answer) => (answer.conflict ? [h("p", { class: "banner warn" }, t("ask.conflict"))] : []);
