@@ -27,7 +27,7 @@ class Made:
     """Files of one comparison: a folder of documents and what `ragtune compare` takes.
 
     `names` are which arms, `models` further ones, `router` what to train a router on (none: no
-    router), `settings` what ragtune.toml says besides.
+    router); `writes`: the workspace's own answers are written.
     """
 
     documents: Path
@@ -37,7 +37,7 @@ class Made:
     names: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     router: Path | None = None
-    settings: str = ""
+    writes: bool = False
 
 
 def _jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from ragtune import demo
 from ragtune.errors import RagtuneError, TuneError
+from ragtune.ingest.parse.decode import UNSEEN
 from ragtune.tune.examples import ExampleSet, fixed_sentences, read_examples
 from ragtune.tune.rows import read_rows
 from ragtune.types import Example, Gold, Message
@@ -26,7 +28,7 @@ LOCAL = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 BAD = "\ufffd\ufeff"
 texts = (
     st.text(st.characters(exclude_categories=("Cs", "Cc", "Co", "Cn"), exclude_characters=BAD))
-    .map(str.strip)
+    .map(lambda text: re.sub(f"[{UNSEEN}]", "", text).strip())  # these are taken out on the way in
     .filter(lambda t: bool(t) and not t.isdigit())
 )  # fmt: skip
 # With line breaks, quotes and delimiters inside; a "." at the end, so that no roles look swapped.
