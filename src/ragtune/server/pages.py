@@ -19,6 +19,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from ragtune.server import assets
+from ragtune.server.access import OWNER
 from ragtune.server.assets import LANGUAGES
 from ragtune.server.problems import Problem
 
@@ -38,6 +39,7 @@ SCREENS = {
     "train": "/train",
     "compare": "/compare",
 }
+START = "/start"
 THEMES = ("auto", "light", "dark")
 _YEAR = 365 * 86_400
 
@@ -64,7 +66,9 @@ def _render(request: Request, template: str, status: int = 200, **given: Any) ->
             said = said.replace("{" + name + "}", str(value))
         return said
 
-    modules = [*static.modules(f"{template}.js"), f"texts.{language}.js"]
+    modules = static.modules(f"{template}.js")
+    if "dom.js" in modules:  # the largest first: they come in turns
+        modules.insert(0, f"texts.{language}.js")
     html = _templates().get_template(f"{template}.html").render(
         t=text, language=language, languages=LANGUAGES, themes=THEMES, screens=SCREENS,
         theme=theme if theme in THEMES else "auto", screen=template, url=static.url,
@@ -118,6 +122,14 @@ def _shown(template: str) -> Callable[[Request], Any]:
     return show
 
 
+async def _start(request: Request) -> Response:
+    """Where the printed link leads: the first screen, which signs the owner in while it loads.
+
+    Open to all, as it holds nothing: without the link's code its script goes to the sign-in page.
+    """
+    return _render(request, "ask", principal=OWNER)
+
+
 async def _report(request: Request, job: str) -> Response:
     """A comparison's report, made again from its results under this page's style."""
     server: Server = request.app.state.server
@@ -152,6 +164,7 @@ def _prices(server: Server) -> dict[str, Any]:
 
 for _name, _path in SCREENS.items():
     router.add_api_route(_path, _shown(_name), methods=["GET"], response_model=None)
+router.add_api_route(START, _start, methods=["GET"], response_model=None)
 router.add_api_route("/compare/{job}", _report, methods=["GET"], response_model=None)
 router.add_api_route("/open", _shown("open"), methods=["GET"], response_model=None)
 

@@ -1,8 +1,7 @@
 // The source beside the answer, at the exact place: the page as a picture with the passage boxed,
 // the rows, the heading, the mail. Says where the document has changed since.
-import { $, announce, failed, h, icon, t } from "./dom.js";
+import { $, announce, failed, h, icon, pieces, t } from "./dom.js";
 import { api, query } from "./api.js";
-import { cells, pieces } from "./passage.js";
 
 const AROUND = 1500;
 let opener = null;
@@ -158,6 +157,18 @@ function structure(found, span, phrase) {
     else made.push(h("p", { class: touches(block) ? "passage" : null }, content(block)));
   }
   return made.flat();
+}
+
+/** "Header: value | Header: value" as [header, value] pairs. */
+function cells(text) {
+  const found = [];
+  for (const part of text.split(" | ")) {
+    const at = part.indexOf(": ");
+    if (at > 0) found.push([part.slice(0, at), part.slice(at + 2)]);
+    else if (found.length) found[found.length - 1][1] += ` | ${part}`;
+    else found.push(["", part]);
+  }
+  return found;
 }
 
 /** Rows apart by their columns: two tables may stand under each other without a header between. */
