@@ -248,7 +248,8 @@ def report(found: dict[str, Any]) -> str:
             one = found[line][way]
             times = [f"{one[k]['median']:.0f} ({one[k]['max']:.0f})"
                      for k in ("paint_ms", "type_ms", "ask_ms")]  # fmt: skip
-            cells = (said, told, f"{one['kb']:.1f}", one["requests"], one["levels"],
+            cells = (said, told, f"{one['kb']:.1f}", one["requests"],
+                     one["levels"] if line != "none" else "–",
                      f"{one['shift']:.3f}", *times)  # fmt: skip
             rows.append("| " + " | ".join(str(c) for c in cells) + " |")
     fall = [f"| {a} | {b} | {size} | `{path.rsplit('/', 1)[-1] or '/'}` |"

@@ -116,7 +116,7 @@ def _shown(template: str) -> Callable[[Request], Any]:
         principal = _signed_in(request)
         if principal is None:
             return _sign_in(request)
-        given = _prices(server) if template == "side" else {}
+        given = _prices(server, _language(request)) if template == "side" else {}
         return _render(request, template, principal=principal, **given)
 
     return show
@@ -153,12 +153,13 @@ def _report_body(server: Server, job: str) -> Markup:
     return Markup(report.body(json.loads(path.read_text("utf-8"))))  # noqa: S704 - all escaped there
 
 
-def _prices(server: Server) -> dict[str, Any]:
+def _prices(server: Server, language: str) -> dict[str, Any]:
     """What an hour of a core costs, as a comparison has it, and how many cores an answer takes."""
     from ragtune.compare.cost import read_prices
 
     prices = read_prices()
-    return {"cpu_hour": prices.cpu_hour, "currency": prices.currency,
+    shown = str(prices.cpu_hour).replace(".", "," if language == "de" else ".")
+    return {"cpu_hour": prices.cpu_hour, "price": shown, "currency": prices.currency,
             "threads": server.workspace.settings.threads or os.cpu_count() or 1}  # fmt: skip
 
 
