@@ -63,7 +63,7 @@ def serve(
         token = given or secrets.token_urlsafe(32)
         app = create_app(opened, token, options)
         at = f"https://{behind_tls[0]}" if behind_tls else f"http://{_shown(host)}:{port}"
-        link = f"{at}/#token={app.state.server.access.code()}"
+        link = f"{at}/start#token={app.state.server.access.code()}"
         said = {"url": at, "link": link, "token": None if given else token}
         out(as_json, said, [
             f"Open    {link}",

@@ -1,138 +1,22 @@
 """The web page in Debian's Chromium with the real model, used as a person would."""
 
-import asyncio
-import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragtune import demo, workspace
+from browsing import Site, ask, person
+from ragtune import demo
 
 pytestmark = pytest.mark.integration
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("Chromium is not installed: apt-get install chromium", allow_module_level=True)
-
-TOKEN = "a-token-of-this-test-only"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 LEAVE = "How many days of annual leave do full-time crew have?"
 HOTEL = "What may a hotel cost per night on a trip abroad?"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
-    """A server over the sample company with some examples: its address, sign-in link, folder."""
-    root = tmp_path_factory.mktemp("web-workspace")
-    shutil.copytree(demo.SAMPLE, root / "company")
-    with workspace.init(root) as opened:
-        opened.add([root / "company"])
-    rows = (demo.SAMPLE.parent / "train.jsonl").read_text("utf-8").splitlines()[::16]
-    given = [json.dumps({**json.loads(row), "id": f"e{n}"}) for n, row in enumerate(rows)]
-    (root / ".ragtune" / "examples.jsonl").write_text("\n".join(given) + "\n", "utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "ragtune.cli",
-        "serve",
-        "--port",
-        "0",
-        "--json",
-        "-w",
-        str(root),
-    ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "RAGTUNE_TOKEN": TOKEN}
-    )
-    assert process.stdout is not None
-    said = json.loads(process.stdout.readline())
-    yield said["url"], said["link"], root
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    # The loop that playwright leaves behind in this thread is not pytest's to keep.
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-    asyncio.set_event_loop(None)
-
-
-@contextmanager
-def person(chromium: Any, site: tuple[str, str, Path], path: str, **given: Any) -> Iterator[Any]:
-    """A signed-in page at `path`; whatever it asks of another host, or breaks, fails the test."""
-    url = site[0]
-    context = chromium.new_context(locale=given.pop("locale", "en-GB"), **given)
-    page = context.new_page()
-    outside: list[str] = []
-    broken: list[str] = []
-    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith(url) else None)
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    page.on("console", lambda m: broken.append(m.text) if "Security Policy" in m.text else None)
-    page.goto(f"{url}/#token={TOKEN}")
-    page.wait_for_selector("#composer")
-    if path != "/":
-        page.goto(url + path)
-    page.set_default_timeout(60_000)
-    yield page
-    context.close()
-    assert not outside
-    assert not broken
-
-
-def ask(page: Any, question: str, model: str = "ragtune") -> Any:
-    """Asks and waits for the answer; its turn."""
-    if model != "ragtune":
-        page.wait_for_selector(f"#model option[value='{model}']", state="attached")
-        page.select_option("#model", model)
-    page.fill("#question", question)
-    page.keyboard.press("Enter")
-    turn = page.locator(".turn", has_text=question).last
-    turn.locator(".tools").wait_for()
-    return turn
-
-
-def test_the_first_view_is_small_and_fast_and_does_not_move(
-    chromium: Any, site: tuple[str, str, Path]
-) -> None:
-    context = chromium.new_context()
-    page = context.new_page()
-    network = context.new_cdp_session(page)
-    network.send("Network.enable")
-    sizes: list[float] = []
-    network.on("Network.loadingFinished", lambda e: sizes.append(e["encodedDataLength"]))
-    page.add_init_script(
-        "window.moved = 0; new PerformanceObserver((l) => { for (const e of l.getEntries())"
-        " if (!e.hadRecentInput) window.moved += e.value; })"
-        ".observe({type: 'layout-shift', buffered: true});"
-    )
-    page.goto(site[1])  # the printed link signs in
-    page.wait_for_selector("#suggestions button")
-    page.wait_for_timeout(300)
-    assert 0 < sum(sizes) < 100_000  # signing in and the first screen together
-    assert page.evaluate("window.moved") < 0.01
-    assert "token" not in page.url
-    context.close()
-
-
-def test_ask_opens_the_page_and_the_rows_and_says_what_is_stale(
-    chromium: Any, site: tuple[str, str, Path]
-) -> None:
+def test_ask_opens_the_page_and_the_rows_and_says_what_is_stale(chromium: Any, site: Site) -> None:
     with person(chromium, site, "/") as page:
         turn = ask(page, HOTEL)
         assert "145 EUR" in turn.inner_text()
@@ -150,7 +34,7 @@ def test_ask_opens_the_page_and_the_rows_and_says_what_is_stale(
 
         remote = ask(page, "How many days a week may I work from home?")
         assert "two days a week" in remote.inner_text()
-        file = site[2] / "company" / "policies" / "remote-work.md"
+        file = site.root / "company" / "policies" / "remote-work.md"
         before = file.read_text("utf-8")
         file.write_text(before.replace("up to two days a week", "up to three days a week"), "utf-8")
         chip = remote.locator(".chip[data-uri$='remote-work.md']").first
@@ -164,9 +48,7 @@ def test_ask_opens_the_page_and_the_rows_and_says_what_is_stale(
         file.write_text(before, "utf-8")
 
 
-def test_ask_writes_declines_and_keeps_a_correction(
-    chromium: Any, site: tuple[str, str, Path]
-) -> None:
+def test_ask_writes_declines_and_keeps_a_correction(chromium: Any, site: Site) -> None:
     with person(chromium, site, "/") as page:
         turn = ask(page, "How many working days may I work from another EU country?", "ragtune/rag")
         assert turn.locator(".chip").count()
@@ -178,12 +60,12 @@ def test_ask_writes_declines_and_keeps_a_correction(
         page.get_by_text("Kept as a training example.").first.wait_for()
         page.reload()
         assert page.locator(".turn").count() == 2
-        page.goto(site[0] + "/train")
+        page.goto(site.url + "/train")
         page.fill("#example-filter", "bicycle is paid")
         page.locator("#example-rows tr", has_text="gym membership").wait_for()
 
 
-def test_ask_with_the_keyboard_alone(chromium: Any, site: tuple[str, str, Path]) -> None:
+def test_ask_with_the_keyboard_alone(chromium: Any, site: Site) -> None:
     with person(chromium, site, "/") as page:
 
         def focused() -> str:
@@ -210,9 +92,7 @@ def test_ask_with_the_keyboard_alone(chromium: Any, site: tuple[str, str, Path])
         assert "Full-time crew" in page.locator("#live").inner_text()
 
 
-def test_side_by_side_asks_all_and_keeps_the_better(
-    chromium: Any, site: tuple[str, str, Path]
-) -> None:
+def test_side_by_side_asks_all_and_keeps_the_better(chromium: Any, site: Site) -> None:
     with person(chromium, site, "/side-by-side") as page:
         page.wait_for_selector("#arms input")
         page.fill("#question", LEAVE)
@@ -226,9 +106,7 @@ def test_side_by_side_asks_all_and_keeps_the_better(
         page.get_by_text("Kept as a training example.").first.wait_for()
 
 
-def test_documents_are_added_found_and_deleted(
-    chromium: Any, site: tuple[str, str, Path], tmp_path: Path
-) -> None:
+def test_documents_are_added_found_and_deleted(chromium: Any, site: Site, tmp_path: Path) -> None:
     good, bad = tmp_path / "canteen.md", tmp_path / "broken.pdf"
     good.write_text("# Canteen\n\nThe canteen serves Labskaus on the second Friday.\n", "utf-8")
     bad.write_bytes(b"%PDF-1.7 this is no PDF")
@@ -239,12 +117,12 @@ def test_documents_are_added_found_and_deleted(
         page.fill("#filter", "canteen.md")
         row = page.locator("#rows tr", has_text="uploads/canteen.md")
         row.wait_for()
-        page.goto(site[0] + "/")
+        page.goto(site.url + "/")
         assert (
             "Labskaus"
             in ask(page, "What does the canteen serve on the second Friday?").inner_text()
         )
-        page.goto(site[0] + "/documents")
+        page.goto(site.url + "/documents")
         page.click("#show-errors")
         page.locator("#rows .reason").first.wait_for()
         page.click("#show-all")
@@ -252,11 +130,11 @@ def test_documents_are_added_found_and_deleted(
         page.get_by_role("button", name="Delete uploads/canteen.md").click()
         page.locator("dialog").get_by_role("button", name="Delete").click()
         row.wait_for(state="detached")
-    assert not (site[2] / "uploads" / "canteen.md").exists()
+    assert not (site.root / "uploads" / "canteen.md").exists()
 
 
 def test_a_folder_and_a_file_are_dropped_into_the_page(
-    chromium: Any, site: tuple[str, str, Path], tmp_path: Path
+    chromium: Any, site: Site, tmp_path: Path
 ) -> None:
     folder, file = tmp_path / "boats" / "small", tmp_path / "ferry.md"
     folder.mkdir(parents=True)
@@ -273,13 +151,13 @@ def test_a_folder_and_a_file_are_dropped_into_the_page(
         page.fill("#filter", "uploads/")
         page.locator("#rows tr", has_text="uploads/boats/small/dinghy.md").wait_for()
         page.locator("#rows tr", has_text="uploads/ferry.md").wait_for()
-    uploads = site[2] / "uploads"
+    uploads = site.root / "uploads"
     kept = {path.relative_to(uploads).as_posix() for path in uploads.rglob("*.md")}
     assert {"boats/small/dinghy.md", "ferry.md"} <= kept
     assert not any("hidden" in name for name in kept)
 
 
-def test_train_checks_and_rolls_back(chromium: Any, site: tuple[str, str, Path]) -> None:
+def test_train_checks_and_rolls_back(chromium: Any, site: Site) -> None:
     with person(chromium, site, "/train") as page:
         page.locator("#example-rows tr:not(.skeleton)").first.wait_for()
         page.click("#check")
@@ -295,9 +173,7 @@ def test_train_checks_and_rolls_back(chromium: Any, site: tuple[str, str, Path])
         base.get_by_text("in use", exact=True).wait_for()
 
 
-def test_compare_runs_and_shows_its_report(
-    chromium: Any, site: tuple[str, str, Path], tmp_path: Path
-) -> None:
+def test_compare_runs_and_shows_its_report(chromium: Any, site: Site, tmp_path: Path) -> None:
     rows = (demo.SAMPLE.parent / "heldout.jsonl").read_text("utf-8").splitlines()[:6]
     questions = tmp_path / "questions.jsonl"
     questions.write_text("\n".join(rows) + "\n", "utf-8")
@@ -328,9 +204,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_screen_is_accessible(
-    chromium: Any, site: tuple[str, str, Path], axe: str, scheme: str
-) -> None:
+def test_every_screen_is_accessible(chromium: Any, site: Site, axe: str, scheme: str) -> None:
     found: list[str] = []
 
     def look(page: Any, name: str) -> None:
@@ -347,7 +221,7 @@ def test_every_screen_is_accessible(
                 )
 
     fresh = chromium.new_context(color_scheme=scheme, bypass_csp=True).new_page()
-    fresh.goto(site[0] + "/")
+    fresh.goto(site.url + "/")
     look(fresh, "signin")
     fresh.context.close()
     phone = {"width": 390, "height": 844}
@@ -360,14 +234,14 @@ def test_every_screen_is_accessible(
         page.locator("#source img[data-loaded]").wait_for()
         look(page, "source")
         for path in ("/side-by-side", "/documents", "/train", "/compare"):
-            page.goto(site[0] + path)
+            page.goto(site.url + path)
             page.wait_for_timeout(700)
             look(page, path)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     assert not found, "\n".join(found)
 
 
-def test_german(chromium: Any, site: tuple[str, str, Path]) -> None:
+def test_german(chromium: Any, site: Site) -> None:
     with person(chromium, site, "/", locale="de-DE") as page:
         assert page.locator("html").get_attribute("lang") == "de"
         assert "Was möchten Sie wissen?" in page.locator("main").inner_text()

@@ -19,6 +19,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from ragtune.server import assets
+from ragtune.server.access import OWNER
 from ragtune.server.assets import LANGUAGES
 from ragtune.server.problems import Problem
 
@@ -38,6 +39,7 @@ SCREENS = {
     "train": "/train",
     "compare": "/compare",
 }
+START = "/start"
 THEMES = ("auto", "light", "dark")
 _YEAR = 365 * 86_400
 
@@ -64,7 +66,9 @@ def _render(request: Request, template: str, status: int = 200, **given: Any) ->
             said = said.replace("{" + name + "}", str(value))
         return said
 
-    modules = [*static.modules(f"{template}.js"), f"texts.{language}.js"]
+    modules = static.modules(f"{template}.js")
+    if "dom.js" in modules:  # the largest first: they come in turns
+        modules.insert(0, f"texts.{language}.js")
     html = _templates().get_template(f"{template}.html").render(
         t=text, language=language, languages=LANGUAGES, themes=THEMES, screens=SCREENS,
         theme=theme if theme in THEMES else "auto", screen=template, url=static.url,
@@ -112,10 +116,18 @@ def _shown(template: str) -> Callable[[Request], Any]:
         principal = _signed_in(request)
         if principal is None:
             return _sign_in(request)
-        given = _prices(server) if template == "side" else {}
+        given = _prices(server, _language(request)) if template == "side" else {}
         return _render(request, template, principal=principal, **given)
 
     return show
+
+
+async def _start(request: Request) -> Response:
+    """Where the printed link leads: the first screen, which signs the owner in while it loads.
+
+    Open to all, as it holds nothing: without the link's code its script goes to the sign-in page.
+    """
+    return _render(request, "ask", principal=OWNER)
 
 
 async def _report(request: Request, job: str) -> Response:
@@ -141,17 +153,19 @@ def _report_body(server: Server, job: str) -> Markup:
     return Markup(report.body(json.loads(path.read_text("utf-8"))))  # noqa: S704 - all escaped there
 
 
-def _prices(server: Server) -> dict[str, Any]:
+def _prices(server: Server, language: str) -> dict[str, Any]:
     """What an hour of a core costs, as a comparison has it, and how many cores an answer takes."""
     from ragtune.compare.cost import read_prices
 
     prices = read_prices()
-    return {"cpu_hour": prices.cpu_hour, "currency": prices.currency,
+    shown = str(prices.cpu_hour).replace(".", "," if language == "de" else ".")
+    return {"cpu_hour": prices.cpu_hour, "price": shown, "currency": prices.currency,
             "threads": server.workspace.settings.threads or os.cpu_count() or 1}  # fmt: skip
 
 
 for _name, _path in SCREENS.items():
     router.add_api_route(_path, _shown(_name), methods=["GET"], response_model=None)
+router.add_api_route(START, _start, methods=["GET"], response_model=None)
 router.add_api_route("/compare/{job}", _report, methods=["GET"], response_model=None)
 router.add_api_route("/open", _shown("open"), methods=["GET"], response_model=None)
 

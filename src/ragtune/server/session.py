@@ -37,7 +37,11 @@ async def sign_in(body: bodies.SignIn, request: Request) -> Response:
             else "name or password is wrong"
         )  # fmt: skip
     access.audit.write(principal.name, "sign in", 201)
-    return _begin(server, principal, request, JSONResponse({"signed_in": True}, 201))
+    return _begin(server, principal, request, _who(principal, 201))
+
+
+def _who(one: Principal, status: int = 200) -> Response:
+    return JSONResponse({"name": one.name, "role": one.role, "groups": list(one.groups)}, status)
 
 
 def _begin(server: Server, who: Principal, request: Request, response: Response) -> Response:
@@ -106,10 +110,7 @@ async def provider_end(
 @router.get("/api/session", tags=["session"])
 async def who(call: Signed) -> Response:
     """Who is signed in."""
-    principal = call.principal
-    return JSONResponse(
-        {"name": principal.name, "role": principal.role, "groups": list(principal.groups)}
-    )
+    return _who(call.principal)
 
 
 @router.delete("/api/session", tags=["session"], status_code=204)

@@ -104,7 +104,7 @@ export function tools(question, answer) {
     try {
       up.setAttribute("aria-pressed", String(way === "up"));
       down.setAttribute("aria-pressed", String(way === "down"));
-      if (way === "down") { form.hidden = false; form.querySelector("textarea").focus(); return; }
+      if (way === "down") { form.hidden = false; form.querySelector("textarea").focus({ preventScroll: true }); form.scrollIntoView({ block: "nearest" }); return; }
       form.hidden = true;
       await api("/api/feedback", { method: "POST", json: said(question, answer, way) });
       announce(t("ask.thanks"));

@@ -9,10 +9,28 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * The printed link, /start#token=CODE: the code is sent once and forgotten, while the screen is
+ * there already. Where it is not taken, the sign-in page tries it again and says why.
+ */
+async function signIn() {
+  const code = new URLSearchParams(location.hash.slice(1)).get("token");
+  history.replaceState(null, "", "/");
+  const answer = await fetch("/api/session", {
+    method: "POST", headers: { "X-Ragtune": "1", "Content-Type": "application/json" }, body: JSON.stringify({ secret: code ?? "" }),
+  }).catch(() => null);
+  if (answer?.ok && (await answer.json()).role === document.body.dataset.role) return;
+  if (code && !answer?.ok) history.replaceState(null, "", `/#token=${encodeURIComponent(code)}`);
+  location.reload();
+  await new Promise(() => {}); // nothing else is asked in the meantime
+}
+const signedIn = location.pathname === "/start" ? signIn() : null;
+
 async function request(path, { method = "GET", body, json, signal, type } = {}) {
   const headers = { "X-Ragtune": "1" };
   if (json !== undefined) { body = JSON.stringify(json); type = "application/json"; }
   if (type) headers["Content-Type"] = type;
+  await signedIn;
   let answer;
   try {
     answer = await fetch(path, { method, headers, body, signal });

@@ -2,7 +2,6 @@
 import { $, announce, h, t } from "./dom.js";
 import { api } from "./api.js";
 import { arm, may } from "./frame.js";
-import { check, close } from "./source.js";
 import { markStale } from "./chips.js";
 import { place, tools } from "./answer.js";
 
@@ -63,7 +62,7 @@ field.addEventListener("keydown", (event) => {
 });
 $("fresh").addEventListener("click", () => {
   running?.stop();
-  close();
+  import("./source.js").then(({ close }) => close(), () => {});
   turns = [];
   keep();
   for (const turn of document.querySelectorAll(".turn")) turn.remove();
@@ -74,14 +73,14 @@ $("fresh").addEventListener("click", () => {
 });
 
 /** Earlier answers of this tab; a chip whose document has changed meanwhile says so. */
-async function restore() {
+function restore() {
   try { turns = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"); } catch { turns = []; }
   for (const { question, answer: found } of turns) {
     const { article, answer } = show(question);
     answer.render(found);
     article.append(tools(question, found));
     found.citations.forEach(async (citation) => {
-      const state = await check(citation).catch(() => null);
+      const state = await import("./source.js").then(({ check }) => check(citation)).catch(() => null);
       if (!state || state.state === "current") return;
       for (const button of article.querySelectorAll(".chip")) {
         if (button.dataset.uri === citation.uri) markStale(button, state.state);
@@ -102,3 +101,6 @@ async function offer() {
 
 restore();
 offer().catch(() => {});
+// A question that was typed and sent before this script was there is not lost.
+$("send").disabled = false;
+if (field.value.endsWith("\n")) form.requestSubmit();

@@ -1,7 +1,10 @@
 // Citations as chips, and the quotes they stand under.
-import { h, icon, t } from "./dom.js";
-import { pieces } from "./passage.js";
-import { open } from "./source.js";
+import { h, icon, pieces, t, toast } from "./dom.js";
+
+// Comes after the first view, which does without it.
+const source = () => import("./source.js");
+source().catch(() => {});
+const open = (citation, from) => source().then((loaded) => loaded.open(citation, from), () => toast(t("error.unreachable")));
 
 const name = (uri) => decodeURIComponentSafe(uri.split(/[#/]/).filter(Boolean).pop() ?? uri);
 function decodeURIComponentSafe(text) { try { return decodeURIComponent(text); } catch { return text; } }

@@ -51,7 +51,7 @@ function row(info) {
     : h("span", { class: "badge good" }, t("documents.indexed"));
   return h("tr", {}, h("td", {}, h("div", { class: "name" }, name, h("span", { class: "soft small" }, info.uri))),
     h("td", { class: "type soft" }, info.type), h("td", { class: "number" }, number(info.passages)),
-    h("td", { class: "number" }, bytes(info.size)), h("td", {}, state),
+    h("td", { class: "number" }, bytes(info.size)), h("td", { class: info.error ? "failed" : null }, state),
     h("td", {}, may("editor") && h("button", { type: "button", class: "icon-button", "data-key": `d:${info.uri}`, "aria-label": t("documents.delete_one", { name: info.uri }), title: t("documents.delete"), onclick: () => remove(info) }, icon("trash"))));
 }
 

@@ -39,6 +39,29 @@ export const h = (tag, properties, ...children) =>
 export const s = (tag, properties, ...children) =>
   fill(document.createElementNS(SVG, tag), properties, children);
 
+/**
+ * Pieces of `text`, which begins at offset `base`, with <mark> or <b> around the spans. Offsets are
+ * code points, as in the API: JavaScript counts UTF-16, so the text is taken apart.
+ */
+export function pieces(text, base, spans) {
+  const points = Array.isArray(text) ? text : [...text];
+  const inside = spans.map(([low, high, tag]) => [Math.max(low - base, 0), Math.min(high - base, points.length), tag])
+    .filter(([low, high]) => high > low);
+  const cuts = [...new Set([0, points.length, ...inside.flatMap(([low, high]) => [low, high])])].sort((a, b) => a - b);
+  return cuts.slice(0, -1).map((low, i) => {
+    const high = cuts[i + 1];
+    let node = document.createTextNode(points.slice(low, high).join(""));
+    for (const [from, to, tag] of inside) {
+      if (from <= low && high <= to) {
+        const around = document.createElement(tag);
+        around.append(node);
+        node = around;
+      }
+    }
+    return node;
+  });
+}
+
 export const icon = (name, extra = "") =>
   s("svg", { class: `icon ${extra}`, "aria-hidden": "true" }, s("use", { href: `#i-${name}` }));
 

@@ -1,5 +1,10 @@
-// Signs the browser in: the printed link holds a code behind '#', which is sent once and forgotten.
-import { $, t } from "./dom.js";
+// Signs the browser in, also with a code or token behind '#', which is sent once and forgotten.
+const $ = (id) => document.getElementById(id);
+
+function waiting(is) {
+  $("doing").hidden = !is;
+  $("form").hidden = is;
+}
 
 async function signIn(given) {
   const answer = await fetch("/api/session", {
@@ -8,8 +13,10 @@ async function signIn(given) {
     body: JSON.stringify(given),
   }).catch(() => null);
   if (answer?.ok) { location.reload(); return; }
-  let detail = t("error.unreachable");
-  if (answer) detail = answer.status === 401 || answer.status === 422 ? t("signin.wrong") : (await answer.json()).detail;
+  const { wrong, unreachable } = $("state").dataset;
+  let detail = unreachable;
+  if (answer) detail = answer.status === 401 || answer.status === 422 ? wrong : (await answer.json()).detail;
+  waiting(false);
   $("state").textContent = detail;
   $("secret").focus();
 }
@@ -17,7 +24,8 @@ async function signIn(given) {
 const code = new URLSearchParams(location.hash.slice(1)).get("token");
 if (code) {
   history.replaceState(null, "", location.pathname + location.search);
-  await signIn({ secret: code });
+  waiting(true);
+  signIn({ secret: code });
 } else {
   $("secret").focus();
 }

@@ -1,8 +1,7 @@
 // The source beside the answer, at the exact place: the page as a picture with the passage boxed,
 // the rows, the heading, the mail. Says where the document has changed since.
-import { $, announce, failed, h, icon, t } from "./dom.js";
+import { $, announce, failed, h, icon, pieces, t } from "./dom.js";
 import { api, query } from "./api.js";
-import { cells, pieces } from "./passage.js";
 
 const AROUND = 1500;
 let opener = null;
@@ -55,7 +54,8 @@ function show(citation, state, found) {
   const phrase = span && !changed && citation.phrase_end > citation.phrase_start ? [citation.phrase_start, citation.phrase_end] : null;
   const body = $("source-body");
   body.replaceChildren();
-  $("source-place").textContent = [found.uri, span && found.place?.label].filter(Boolean).join(" · ");
+  const place = changed ? found.place : (citation.place ?? found.place);
+  $("source-place").textContent = [found.uri, span && place?.label].filter(Boolean).join(" · ");
   if (changed) {
     body.append(h("div", { class: "banner warn" },
       h("p", {}, icon("warn", "tiny"), " ", h("strong", {}, t(`source.${state.state}`)), " ", t(`source.${state.state}_says`)),
@@ -69,7 +69,9 @@ function show(citation, state, found) {
   body.append(page ? h("details", { class: "more" }, h("summary", {}, t("source.text")), text) : text);
   fillText(text, found, span, phrase);
   requestAnimationFrame(() => {
-    const here = page ? null : body.querySelector("mark, .here");
+    if (page) return;
+    body.querySelector(".key")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // of a wide table, the column
+    const here = body.querySelector("mark, .here");
     if (here) body.scrollTop += here.getBoundingClientRect().top - body.getBoundingClientRect().top - body.clientHeight / 3;
   });
 }
@@ -136,7 +138,10 @@ function structure(found, span, phrase) {
   const cut = ({ start, end }) => points.slice(Math.max(0, start - found.text_start), end - found.text_start);
   const spans = span ? [[...span, "mark"], ...(phrase ? [[...phrase, "b"]] : [])] : [];
   const content = (block) => pieces(cut(block), Math.max(block.start, found.text_start), spans);
-  const touches = (block) => span && block.start < span[1] && span[0] < block.end;
+  const inSpan = (block, [low, high]) => block.start < high && low < block.end;
+  const touches = (block) => span && inSpan(block, span);
+  const row = (block) => touches(block) && (!phrase || inSpan(block, phrase)); // of some rows, the one that answers
+  const said = phrase ? points.slice(phrase[0] - found.text_start, phrase[1] - found.text_start).join("") : "";
   const made = [];
   for (let i = 0; i < blocks.length; i++) {
     const block = blocks[i];
@@ -150,14 +155,26 @@ function structure(found, span, phrase) {
     } else if (block.kind === "row" || block.kind === "header") {
       const rows = [];
       for (; i < blocks.length && (blocks[i].kind === "row" || (blocks[i].kind === "header" && (blocks[i] === block || !rows.length))); i++) {
-        if (blocks[i].kind === "row") rows.push({ at: blocks[i].at, here: touches(blocks[i]), cells: cells(cut(blocks[i]).join("")) });
+        if (blocks[i].kind === "row") rows.push({ at: blocks[i].at, here: row(blocks[i]), cells: cells(cut(blocks[i]).join("")) });
       }
       i--;
-      made.push(rows.length ? alike(rows).map(rowsTable) : h("p", {}, content(block)));
+      made.push(rows.length ? alike(rows).map((some) => rowsTable(some, said)) : h("p", {}, content(block)));
     } else if (block.at === "header" && found.type === "eml") made.push(mailHead(cut(block).join(""), touches(block)));
     else made.push(h("p", { class: touches(block) ? "passage" : null }, content(block)));
   }
   return made.flat();
+}
+
+/** "Header: value | Header: value" as [header, value] pairs. */
+function cells(text) {
+  const found = [];
+  for (const part of text.split(" | ")) {
+    const at = part.indexOf(": ");
+    if (at > 0) found.push([part.slice(0, at), part.slice(at + 2)]);
+    else if (found.length) found[found.length - 1][1] += ` | ${part}`;
+    else found.push(["", part]);
+  }
+  return found;
 }
 
 /** Rows apart by their columns: two tables may stand under each other without a header between. */
@@ -173,14 +190,18 @@ function alike(rows) {
   return tables;
 }
 
-function rowsTable(rows) {
+/** Rows as a table; of the one that answers, the cell that holds what was `said` is the key. */
+function rowsTable(rows, said) {
   const names = [...new Set(rows.flatMap((row) => row.cells.map(([name]) => name)))];
   const places = rows.some((row) => row.at);
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("source.rows") }, h("table", {},
     h("thead", {}, h("tr", {}, places && h("th", { scope: "col" }, h("span", { class: "hidden" }, t("source.place"))), names.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, rows.map((row) => h("tr", { class: row.here ? "here" : null },
       places && h("th", { scope: "row", class: "mono" }, row.at ?? ""),
-      names.map((name) => h("td", {}, row.cells.filter(([n]) => n === name).map(([, value]) => value).join(" | "))))))));
+      names.map((name) => {
+        const text = row.cells.filter(([n]) => n === name).map(([, value]) => value).join(" | ");
+        return h("td", { class: row.here && said && text.includes(said) ? "key" : null }, text);
+      }))))));
 }
 
 function mailHead(text, here) {
