@@ -207,20 +207,7 @@ def status(workspace: str | None, as_json: bool) -> None:
 
     with open_workspace(workspace) as opened:
         state = opened.status()
-    total = render.size(sum(state.sizes.values()))
-    lines = [
-        f"workspace   {state.workspace}",
-        f"documents   {state.documents} indexed, {state.quarantined} not readable, "
-        f"{state.passages} passages, {total}",
-        *(f"source      {render.safe(s)}" for s in state.sources),
-        f"index       {'equals the folders' if state.current else 'behind: run ragtune sync'}",
-        f"models      {state.embedder}; {state.generator}; answer = {state.answer}",
-        "versions    " + ", ".join(f"{k} {v}" for k, v in state.versions.items()),
-    ]
-    if state.errors:
-        lines.append("not readable (tried again when the file changes):")
-        lines += [f"  {render.safe(e.uri)}: {render.safe(e.error or '')}" for e in state.errors]
-    out(as_json, state, lines)
+    out(as_json, state, render.status_lines(state))
 
 
 @cli.command()
