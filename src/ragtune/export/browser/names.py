@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ragtune.ingest.sources import Source, below, fixed_part
+from ragtune.ingest.sources import Source, below
 
 
 def names(uris: Iterable[str], sources: Sequence[Source]) -> dict[str, str]:
@@ -40,6 +40,5 @@ def _top(uri: str, sources: Sequence[Source]) -> str:
         scheme, there, rest = base.partition("://")
         inside = not there or (scheme == "sqlite" and not rest.startswith("//"))
         return "" if inside else base
-    folders = [fixed_part(s.spec) if s.kind == "glob" else s.spec for s in sources]
-    tops = [f for f in folders if f.startswith("/") and f.strip("/") and below(uri, f)]
+    tops = [s.top for s in sources if s.top.startswith("/") and s.top != "/" and below(uri, s.top)]
     return max(tops, key=len, default="") or uri.split("!/", 1)[0].split("#", 1)[0]
