@@ -131,7 +131,8 @@ def make(system: System, questions: Sequence[data.Asked], out: Path, threads: in
     """Trains the adapter and puts it, with its passport, into `out`."""
     from ragtune.tune import base as bases
     from ragtune.tune import chat, export
-    from ragtune.tune.train import TuneSettings, train
+    from ragtune.tune.steps import TuneSettings
+    from ragtune.tune.train import train
 
     made = rows(questions, system, gold=True)
     training, heldout = made[HELD_OUT:], made[:HELD_OUT]

@@ -25,11 +25,12 @@ from safetensors.numpy import load_file
 from ragtune.models import reader as serving
 from ragtune.models import runtime, weights
 from ragtune.tune import reader_train as training
+from ragtune.tune.reader_batches import ReaderSettings
 
 SPANS = {"policy": 0.3, "company": 0.5}  # their gold spans are longer than an answer
 ROUNDS = (
-    training.ReaderSettings(rate=2e-4, epochs=1.0, seed=1, spans=SPANS, repeat={"company": 4}),
-    training.ReaderSettings(
+    ReaderSettings(rate=2e-4, epochs=1.0, seed=1, spans=SPANS, repeat={"company": 4}),
+    ReaderSettings(
         rate=1.4e-4, epochs=0.6, seed=2, spans=SPANS, repeat={"company": 6, "squad near-miss": 2}
     ),
 )

@@ -25,7 +25,7 @@ from benchmarks.retrieval_data import BENCH, Span, _articles
 
 from ragtune.config import Settings
 from ragtune.tune.reader import quoted, task_of
-from ragtune.tune.reader_train import Pair, Task
+from ragtune.tune.reader_batches import Pair, Task
 from ragtune.types import Document, System
 
 SETTINGS = Settings(reader="off")

@@ -93,11 +93,12 @@ def run_ours(base: Path, kind: str, options: argparse.Namespace, folder: Path) -
     """Our trainer on the examples; tokens, seconds."""
     from ragtune.tune import base as bases
     from ragtune.tune import chat, train
+    from ragtune.tune.steps import TuneSettings
 
     loaded = bases.load(base)
     chosen = examples(kind, "train", options.examples)
     made = [chat.encode(m, a, loaded.tokenizer, MOST) for m, a in chosen]
-    settings = train.TuneSettings(
+    settings = TuneSettings(
         rank=RANK, alpha=ALPHA, learning_rate=RATE, batch=BATCH, seed=SEED,
         epochs=options.epochs, threads=options.threads, max_tokens=MOST,
     )  # fmt: skip

@@ -29,7 +29,8 @@ from ragtune.models.generate import EmbeddedGenerator
 from ragtune.tune import base as bases
 from ragtune.tune import chat, export, style
 from ragtune.tune.grounded import GroundedExamples, fixed_lines, grounded_examples
-from ragtune.tune.train import TuneSettings, train
+from ragtune.tune.steps import TuneSettings
+from ragtune.tune.train import train
 from ragtune.types import Adapter, Evidence, Example, Generation, Gold, Message, System
 
 RESULTS = Path(__file__).parent / "results"

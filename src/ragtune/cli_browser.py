@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -35,14 +36,14 @@ def browser(
             where=filter_of(path, types, tag, since, until), examples=examples,
             with_generator=generator, adapter=opened.adapter, on_progress=on_progress,
         )  # fmt: skip
-    parts = ", ".join(f"{name} {render.size(count)}" for name, count in made.parts.items())
     lines = [
-        f"{made.path}  {made.documents} documents, {made.passages} passages",
-        f"a first visit downloads {render.size(made.download)} ({parts})",
+        f"{target}: {made.documents} documents, {made.passages} passages",
+        f"a first visit downloads {render.size(made.download)}:",
+        *(f"  {render.size(count):>10}  {name}" for name, count in made.parts.items()),
     ]
     if made.generator:
         lines.append(f"and, where its button is pressed, {render.size(made.generator)} more")
-    out(as_json, made, [*lines, f"Next: ragtune preview {target}"])
+    out(as_json, made, [*lines, f"Next: ragtune preview {quote(str(target))}"])
 
 
 @click.command()

@@ -169,7 +169,7 @@ def _encoded(
     if any(find_spec(name) is None for name in ("transformers", "torch", "gguf")):
         return None, [], 0, "token lengths and the view of tokens: pip install 'ragtune[tune]'"
     from ragtune.tune import base, chat, preview
-    from ragtune.tune.train import TuneSettings
+    from ragtune.tune.steps import TuneSettings
     from ragtune.types import Progress
 
     encoded: list[Encoded | None] = []

@@ -15,7 +15,7 @@ from ragtune.errors import ConfigError
 
 if TYPE_CHECKING:  # `ragtune --help` must not wait for the library
     from ragtune.tune.run import TuneReport
-    from ragtune.tune.train import Step
+    from ragtune.tune.steps import Step
     from ragtune.workspace import Workspace
 
 _SHOWN = 3  # held-out questions that are printed before and after
@@ -98,7 +98,7 @@ def tune(
         extra.require()
         from ragtune.tune.run import Plan
         from ragtune.tune.run import tune as run
-        from ragtune.tune.train import TuneSettings
+        from ragtune.tune.steps import TuneSettings
 
         if mode == "reader":
             _only_for_models({**changes, "name": name, "heldout": heldout, "resume": resume})
@@ -166,7 +166,7 @@ class _Steps:
         self.last = 0.0
 
     def __call__(self, step: Step) -> None:
-        from ragtune.tune.train import detail
+        from ragtune.tune.steps import detail
 
         if config.progress_as_json():
             tell("step", step)

@@ -166,19 +166,34 @@ def tell(name: str, value: object) -> None:
     click.echo(render.to_json({name: value}), err=True)
 
 
-class _Told:
-    """Progress for that program; steps that follow each other too quickly are left out."""
+class _Pace:
+    """Says which steps of long work are told: those at least `seconds` apart."""
 
-    def __init__(self) -> None:
-        self._last = ("", 0.0)
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
 
-    def __call__(self, step: types.Progress) -> None:
-        what, at = self._last
+    def due(self, always: bool = False) -> bool:
+        """Whether to tell now."""
         now = time.monotonic()
-        if step.what == what and now - at < _EVERY and step.done != step.total:
-            return
-        self._last = (step.what, now)
-        tell("progress", step)
+        if not always and now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+def _for_a_program() -> OnProgress:
+    """A line of JSON a step, with the first and last of each kind."""
+    pace = _Pace(_EVERY)
+    what = ""
+
+    def show_step(step: types.Progress) -> None:
+        nonlocal what
+        if pace.due(step.what != what or step.done == step.total):
+            tell("progress", step)
+        what = step.what
+
+    return show_step
 
 
 @contextmanager
@@ -188,7 +203,7 @@ def progress(as_json: bool) -> Iterator[OnProgress | None]:
     With `RAGTUNE_PROGRESS=json`, as the server runs it: a line of JSON a step, four a second.
     """
     if config.progress_as_json():
-        yield _Told()
+        yield _for_a_program()
         return
     if as_json or not sys.stderr.isatty():
         yield None if as_json else _now_and_then()
@@ -220,15 +235,13 @@ def _now_and_then() -> OnProgress:
     """Writes to standard error what long work is at, with the time it will take from its pace."""
 
     began: dict[str, tuple[float, int]] = {}
-    last = time.monotonic()
+    pace = _Pace(_QUIET_SECONDS)
 
     def show_step(step: types.Progress) -> None:
-        nonlocal last
         now = time.monotonic()
         start, first = began.setdefault(step.what, (now, step.done))
-        if now - last < _QUIET_SECONDS:
+        if not pace.due():
             return
-        last = now
         left = ""
         if step.total and step.done > first:
             seconds = round((now - start) / (step.done - first) * (step.total - step.done))

@@ -13,6 +13,7 @@ from typing import Literal
 import click
 
 from ragtune import render
+from ragtune.status import readable
 from ragtune.types import Answer, Evidence, OnProgress, Token
 from ragtune.workspace import Workspace, init
 
@@ -64,9 +65,9 @@ def _show(workspace: Workspace, company: Path, bar: Bar, say: Callable[[str], No
     say(_title("1. Read a company's files"))
     with bar() as on_progress:
         report = workspace.add([company], on_progress)
-    formats = sorted({info.type for info in workspace.documents()})
-    count = len(workspace.documents())
-    say(f"{count} documents ({', '.join(formats)}) in {report.seconds:.1f} s.")
+    read = readable(workspace.documents())
+    formats = sorted({info.type for info in read})
+    say(f"{len(read)} documents ({', '.join(formats)}) in {report.seconds:.1f} s.")
 
     say(_title("2. Ask: what the documents say, verbatim, each quote opens at its place"))
     for question in QUESTIONS:

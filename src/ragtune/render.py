@@ -10,11 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ragtune.types import Answer, Citation, DocumentInfo, Evidence, Hit, Place
+
+if TYPE_CHECKING:
+    from ragtune.status import Status
 
 WIDTH = 96
 
@@ -180,6 +183,26 @@ def document_lines(infos: Sequence[DocumentInfo], every: bool) -> list[str]:
         count = passages[info.uri] if whole else info.passages
         rows.append((name, info.type, count, size(info.size), info.error or info.state))
     return table(("document", "type", "passages", "size", "state"), rows) if rows else []
+
+
+def status_lines(state: Status) -> list[str]:
+    """What a workspace holds, what could not be read and why, and with what it was made."""
+    total = size(sum(state.sizes.values()))
+    held = [f"{n} {name}{'s' * (n > 1)}" for name, n in state.containers.items()]
+    some = f"some of them in {' and '.join(held)}, " if held else ""
+    lines = [
+        f"workspace   {state.workspace}",
+        f"documents   {state.documents} indexed, {some}{state.quarantined} not readable, "
+        f"{state.passages} passages, {total}",
+        *(f"source      {safe(s)}" for s in state.sources),
+        f"index       {'equals the folders' if state.current else 'behind: run ragtune sync'}",
+        f"models      {state.embedder}; {state.generator}; answer = {state.answer}",
+        "versions    " + ", ".join(f"{k} {v}" for k, v in state.versions.items()),
+    ]
+    if state.errors:
+        lines.append("not readable (tried again when the file changes):")
+        lines += [f"  {safe(e.uri)}: {safe(e.error or '')}" for e in state.errors]
+    return lines
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

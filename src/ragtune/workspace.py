@@ -10,7 +10,6 @@ answer = workspace.ask("How many days of leave do I get?")
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -39,15 +38,11 @@ if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` nee
 
     from ragtune.ask import Event
     from ragtune.calibrate import Calibration
-    from ragtune.ingest.still import Still
+    from ragtune.ingest.fresh import Freshness
     from ragtune.ingest.sync import SyncReport
     from ragtune.status import Status
     from ragtune.store.embedded import EmbeddedStore
     from ragtune.store.verify import VerifyReport
-
-SLOW_LOOK = 0.5  # seconds; a look for changed files that takes longer …
-LOOK_AGAIN = 20  # … is made again only after this many times its duration
-WAIT = 0.5  # seconds that a question waits for another sync
 
 
 class Workspace:
@@ -59,8 +54,6 @@ class Workspace:
         self.root = root
         self.settings = settings
         self.on_wait = on_wait  # told once when another process is writing
-        self._busy = False  # another sync took longer than a question waits
-        self.still: Still | None = None  # a server's: spares the look before most questions
 
     def __enter__(self) -> Workspace:
         return self
@@ -101,6 +94,13 @@ class Workspace:
             calibration=self._calibration(),
             adapters=tuned,
         )
+
+    @cached_property
+    def freshness(self) -> Freshness:
+        """What looks for changed files before a question."""
+        from ragtune.ingest.fresh import Freshness
+
+        return Freshness()
 
     def close(self) -> None:
         """Releases files; a later call opens them again."""
@@ -193,39 +193,9 @@ class Workspace:
         Waits half a second at most for another sync, as a server's watcher makes them, and asks no
         remote database.
         """
-        from ragtune.ingest import plan, sync
-
-        fresh, still = self.settings.fresh, self.still if self.settings.fresh == "auto" else None
-        if fresh == "never" or self.store.read_only:
-            return None
-        sources = plan.stored_sources(self.store) if still else []
-        if still is not None and still.holds(sources):
-            return None
-        if fresh == "auto" and time.time() < float(self.store.meta("look_at") or 0.0):
-            return None
-        ticket = still.before_look(sources) if still is not None else None
-        started = time.perf_counter()
-        changed = sync.changed(self.store, self.settings, self.root)
-        seconds = time.perf_counter() - started
-        if seconds > SLOW_LOOK:
-            self.store.set_meta("look_at", str(time.time() + LOOK_AGAIN * seconds))
-        report = self._taken_in() if changed else None
-        if still is not None and (report is None or (report.nothing and not report.warnings)):
-            still.nothing_found(ticket)
-        return report
-
-    def _taken_in(self) -> SyncReport:
-        """A sync for a question. Where another runs on and on, only the first question waits."""
-        from ragtune.ingest import sync
-
-        until = time.monotonic() + (0.0 if self._busy else WAIT)
-        while sync.RUNNING in (report := self._sync(before_question=True)).warnings:
-            self._busy = time.monotonic() > until
-            if self._busy:
-                return report
-            time.sleep(0.01)
-        self._busy = False
-        return report
+        return self.freshness.refresh(
+            self.store, self.settings, self.root, lambda: self._sync(before_question=True)
+        )
 
     def documents(self, where: Filter | None = None) -> list[DocumentInfo]:
         """All sources with state, error and number of passages, sorted by uri."""

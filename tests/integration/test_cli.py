@@ -4,8 +4,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+import zipfile
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,10 +44,34 @@ def test_every_command_gives_its_documented_object(root: Path) -> None:
     assert shown["sha256"] == citation["sha256"]
 
     status = run_json("status", cwd=root)
-    assert status["documents"] == len(documents)
+    held = Counter(d["type"] for d in documents)
+    assert status["containers"] == {"archive": held["zip"], "database": held["database"]}
+    assert status["documents"] == len(documents) - held["zip"] - held["database"]
+    assert run_json("verify", cwd=root)["counts"]["documents"] == status["documents"]
     assert status["current"] is True
     assert run_json("verify", cwd=root)["ok"] is True
     assert run_json("sync", cwd=root)["passages_embedded"] == 0
+
+
+def test_an_archive_and_a_database_count_as_what_they_hold(tmp_path: Path) -> None:
+    root = tmp_path / "ws"
+    assert run_json("init", str(root), cwd=tmp_path)["workspace"] == str(root)
+    (root / "one.md").write_text("# One\n\nThe first of all documents.\n", "utf-8")
+    with zipfile.ZipFile(root / "two.zip", "w") as archive:
+        archive.writestr("a.md", "# A\n\nThe letter A is the first.\n")
+        archive.writestr("b/b.txt", "The letter B is the second.\n")
+    with closing(sqlite3.connect(root / "three.db")) as db:
+        db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)")
+        db.executemany("INSERT INTO items (name) VALUES (?)", [("a hammer",), ("a saw",)])
+        db.commit()
+
+    assert len(run_json("add", ".", cwd=root)["added"]) == 5
+    status = run_json("status", cwd=root)
+    assert (status["documents"], status["containers"]) == (5, {"archive": 1, "database": 1})
+    assert run_json("verify", cwd=root)["counts"]["documents"] == 5
+    assert "5 indexed, some of them in 1" in run("status", cwd=root).stdout
+    types = Counter(d["type"] for d in run_json("docs", cwd=root)["documents"])
+    assert types == {"md": 2, "txt": 1, "sql": 2, "zip": 1, "database": 1}
 
 
 def test_streaming_json_ends_with_the_answer(root: Path) -> None:

@@ -493,6 +493,44 @@ def test_the_commands(own_company: Workspace, tmp_path: Path) -> None:
         assert preview.wait(10) == 0
 
 
+def test_no_path_of_this_machine_is_in_it(tmp_path: Path) -> None:
+    """Documents, a database and a router from outside the workspace; all files are searched."""
+    import gzip
+    import sqlite3
+    from contextlib import closing
+
+    from click.testing import CliRunner
+
+    from ragtune.cli import cli
+    from ragtune.demo import SAMPLE
+
+    home = tmp_path / "home-of-kim"
+    shutil.copytree(SAMPLE / "policies", home / "policies")
+    with closing(sqlite3.connect(home / "shop.db")) as db:
+        db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)")
+        db.execute("INSERT INTO items (name) VALUES ('a hammer for nails')")
+        db.commit()
+    root = home / "ws"
+
+    def run(*words: str) -> None:
+        done = CliRunner().invoke(cli, [*words, "-w", str(root)])
+        assert done.exit_code == 0, done.output
+
+    run("init")
+    run("add", str(home / "policies"), f"sqlite:///{home / 'shop.db'}")
+    run("route", "train")
+    run("export", "browser", str(tmp_path / "page"))
+    whole = b""
+    for path in sorted((tmp_path / "page").rglob("*")):
+        if path.is_file():
+            raw = path.read_bytes()
+            whole += raw + (gzip.decompress(raw) if path.parent.name == "data" else b"")
+    assert b'"shop.db#items/id=1"' in whole
+    assert b'"policies/company-cars.txt"' in whole
+    assert b"home-of-kim" not in whole
+    assert str(tmp_path).encode() not in whole
+
+
 def test_what_is_withdrawn_leaves_the_browser(
     chromium: Any, company: Workspace, tmp_path: Path
 ) -> None:

@@ -16,7 +16,9 @@ from ragtune.calibrate import read_jsonl
 from ragtune.models import reader as serving
 from ragtune.models import runtime, weights
 from ragtune.tune import reader as tuning
+from ragtune.tune import reader_batches
 from ragtune.tune import reader_train as training
+from ragtune.tune.reader_batches import Pair, ReaderSettings, Task
 from ragtune.types import Example, Gold
 from ragtune.workspace import Workspace
 
@@ -80,12 +82,12 @@ def test_int8_is_near_what_was_trained(reader: serving.OnnxReader) -> None:
     whole = serving.apply(load_file(source / "model.safetensors"), packed)
     trained = {n: torch.tensor(v) for n, v in whole.items() if not n.endswith("position_ids")}
     heads = {n: torch.tensor(packed[n]) for n in serving.HEADS}
-    tasks = [training.Task(q, "t", (training.Pair(f"Page\n{t}", y),)) for q, t, y in PAIRS]
+    tasks = [Task(q, "t", (Pair(f"Page\n{t}", y),)) for q, t, y in PAIRS]
     mine, ours = [], []
     for task in tasks:
-        chosen = training.ReaderSettings(epochs=1, colloquial=0, off_topic=0)
-        (batch,) = training.batches([task], tokenizer, chosen, random.Random(0))
-        flat = training.arrays(batch)
+        chosen = ReaderSettings(epochs=1, colloquial=0, off_topic=0)
+        (batch,) = reader_batches.batches([task], tokenizer, chosen, random.Random(0))
+        flat = reader_batches.arrays(batch)
         mine.append(float(training.scores(training.forward(trained, flat), heads, flat)))
         ours.append(reader.read(task.question, [task.pairs[0].text])[0].score)
     assert np.abs(np.array(mine) - np.array(ours)).mean() < 0.5

@@ -14,6 +14,7 @@ from ragtune.models.generate import EmbeddedGenerator
 from ragtune.tune import base as bases
 from ragtune.tune import chat, lora, probe, train
 from ragtune.tune.base import Base
+from ragtune.tune.steps import TuneSettings
 from ragtune.types import Example, Gold, Message
 
 pytestmark = pytest.mark.integration
@@ -112,7 +113,7 @@ def test_a_few_steps_teach_and_forget_nothing_yet(base: Base, tmp_path: Path) ->
         )
         for n in range(2, 14)
     ]
-    settings = train.TuneSettings(rank=8, epochs=4, batch=4, learning_rate=1e-3, threads=1)
+    settings = TuneSettings(rank=8, epochs=4, batch=4, learning_rate=1e-3, threads=1)
     prompt = chat.encode_prompt([Message("user", "What is 50 plus 50?")], base.tokenizer)
     before = probe.write(base, [prompt], 24)
     done = train.train(base, made[:8], made[8:], settings, tmp_path)

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from ragtune.config import Settings
 from ragtune.errors import ConfigError, WeightsError, WorkspaceError
 from ragtune.export.browser import index, models, vendor, write
+from ragtune.export.browser.names import names
 from ragtune.export.browser.preview import server
+from ragtune.ingest.sources import Source
 from ragtune.models.fakes import HashEmbedder
 from ragtune.store import EmbeddedStore
 from ragtune.store.fake import document
@@ -94,6 +96,39 @@ def test_only_what_was_chosen_is_in_it(small: Any, tmp_path: Path) -> None:
     assert b"policies/d.md" not in whole
     assert "115 EUR 🌊".encode() in whole
     assert SECRET.encode() in everything(small(tmp_path / "all").path), "the search itself works"
+
+
+def test_documents_from_elsewhere_are_named_without_their_path() -> None:
+    sources = [
+        Source("path", "."), Source("path", "/home/kim/handbook"), Source("path", "/srv/handbook"),
+        Source("path", "/home/kim/one.md"), Source("glob", "/home/kim/notes/*.md"),
+    ]  # fmt: skip
+    expected = {
+        "policies/a.md": "policies/a.md",
+        "hire.db#items/id=1": "hire.db#items/id=1",
+        "sqlite:///shop.db#items/id=1": "sqlite:///shop.db#items/id=1",
+        "/home/kim/handbook/b/c.md": "handbook/b/c.md",
+        "/home/kim/handbook/old.zip!/x/y.md": "handbook/old.zip!/x/y.md",
+        "/srv/handbook/b/c.md": "handbook (2)/b/c.md",
+        "/home/kim/one.md": "one.md",
+        "/home/kim/notes/n.md": "notes/n.md",
+        "/home/kim/gone/by.md": "by.md",
+        "sqlite:////home/kim/shop.db#items/id=3": "shop.db#items/id=3",
+        "postgresql://db.local/shop#items/id=3": "shop (2)#items/id=3",
+        "mysql://db.local/shop#items/id=3": "shop#items/id=3",
+    }
+    assert names(expected, sources) == expected
+    taken = names(["handbook/a.md", "/srv/handbook/a.md"], sources)
+    assert list(taken.values()) == ["handbook/a.md", "handbook (2)/a.md"]
+
+
+@given(st.lists(st.text("ab/!#: ", min_size=1, max_size=12), unique=True, max_size=8))
+def test_no_two_documents_have_one_name(paths: list[str]) -> None:
+    uris = [*paths, *("/" + p.lstrip("/") for p in paths), *(f"pg://{p}" for p in paths)]
+    sources = [Source("path", f"/{p.strip('/')}") for p in paths[::2]]
+    found = names(uris, sources)
+    assert set(found) == set(uris)
+    assert len(set(found.values())) == len(found)
 
 
 def test_the_manifest_is_true(small: Any, tmp_path: Path) -> None:

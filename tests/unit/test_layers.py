@@ -18,7 +18,8 @@ LAYERS = [
     {"tune"},
     {"compare", "route", "export"},
     {
-        "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_tune",
+        "render", "console", "demo", "demo_compare", "cli", "cli_demo", "cli_documents",
+        "cli_questions", "cli_tune",
         "cli_examples", "cli_models", "cli_compare", "cli_route", "cli_export",
         "cli_browser", "cli_serve", "cli_users", "server",
     },

@@ -20,8 +20,10 @@ from ragtune.ingest.parse.markdown import read_markdown
 from ragtune.models import minilm
 from ragtune.models import reader as serving
 from ragtune.models.fakes import HashEmbedder, WordReader
+from ragtune.tune import reader_batches
 from ragtune.tune import reader_train as training
 from ragtune.tune.reader import answering_words, quoted
+from ragtune.tune.reader_batches import Pair, ReaderSettings, Task
 from ragtune.types import Document, Hit, Passage, Place, Reading, System
 
 WORDS = [
@@ -127,18 +129,18 @@ def test_graph_and_training_see_the_same(base: dict[str, Any], tokenizer: Any) -
     import torch
 
     tasks = [
-        training.Task(
+        Task(
             "how much a night ?",
             "own",
             (
-                training.Pair("travel\nhotel costs up to 115 eur a night", 1, 17, 24, 0),
-                training.Pair("travel > hotel\nto", 0),
+                Pair("travel\nhotel costs up to 115 eur a night", 1, 17, 24, 0),
+                Pair("travel > hotel\nto", 0),
             ),
         )
     ]
     rng = random.Random(0)
-    batch = training.batches(tasks, tokenizer, training.ReaderSettings(colloquial=0), rng)[0]
-    arrays = training.arrays(batch)
+    batch = reader_batches.batches(tasks, tokenizer, ReaderSettings(colloquial=0), rng)[0]
+    arrays = reader_batches.arrays(batch)
     made = heads()
     weights = {n: torch.tensor(v) for n, v in base.items()}
     hidden = training.forward(weights, arrays)
@@ -159,10 +161,10 @@ def test_graph_and_training_see_the_same(base: dict[str, Any], tokenizer: Any) -
 
 
 def test_training_learns_and_repeats_itself(base: dict[str, Any], tokenizer: Any) -> None:
-    yes = training.Pair("travel\nhotel costs up to 115 eur a night", 1, 17, 24, 0)
-    no = training.Pair("travel\nto a night up", 0, rank=1)
-    tasks = [training.Task("how much ?", "own", (yes, no))] * 12
-    chosen = training.ReaderSettings(rate=1e-3, epochs=2, batch_tokens=120, off_topic=0, seed=3)
+    yes = Pair("travel\nhotel costs up to 115 eur a night", 1, 17, 24, 0)
+    no = Pair("travel\nto a night up", 0, rank=1)
+    tasks = [Task("how much ?", "own", (yes, no))] * 12
+    chosen = ReaderSettings(rate=1e-3, epochs=2, batch_tokens=120, off_topic=0, seed=3)
     steps: list[training.ReaderStep] = []
     now, learnt = training.train_reader(base, tasks, tokenizer, chosen, steps.append)
     again, same = training.train_reader(base, tasks, tokenizer, chosen)
@@ -332,15 +334,15 @@ def test_quotes_are_found_across_line_ends() -> None:
 def test_said_otherwise_keeps_words_of_content() -> None:
     rng = random.Random(0)
     for _ in range(40):
-        said = training.said_otherwise("How much does the night train cost?", rng)
+        said = reader_batches.said_otherwise("How much does the night train cost?", rng)
         assert {"night", "train", "cost"} <= set(said.replace("?", "").split())
 
 
 def test_off_topic_texts_are_never_answers(tokenizer: Any) -> None:
-    pair = training.Pair("travel\nhotel costs", 1, 0, 5, 0)
-    tasks = [training.Task(f"how {n}", "own", (pair,)) for n in range(20)]
-    chosen = replace(training.ReaderSettings(), off_topic=1.0, epochs=1)
-    for batch in training.batches(tasks, tokenizer, chosen, random.Random(0)):
+    pair = Pair("travel\nhotel costs", 1, 0, 5, 0)
+    tasks = [Task(f"how {n}", "own", (pair,)) for n in range(20)]
+    chosen = replace(ReaderSettings(), off_topic=1.0, epochs=1)
+    for batch in reader_batches.batches(tasks, tokenizer, chosen, random.Random(0)):
         for group in batch:
             assert group[0].label == 1
             assert sum(item.label for item in group) == 1

@@ -134,7 +134,7 @@ def test_learns_and_knows_what_it_does_not_know(trained: Path) -> None:
     assert report.out_of_scope_recall is not None
     assert report.out_of_scope_recall > 0.8
     assert set(report.as_json()) == {
-        "accuracy", "out_of_scope_recall", "calibration_error", "intents",
+        "accuracy", "out_of_scope_recall", "calibration_error", "intents", "trained",
     }  # fmt: skip
     assert report.accuracy == report.routed
     without = judge.measure(router(trained), questions(20, seed=9))
@@ -314,6 +314,36 @@ def test_explaining_names_the_nearest_questions(trained: Path) -> None:
     assert near[0].text == known.text
     assert near[0].cosine == pytest.approx(1, abs=0.01)
     assert [n.cosine for n in near] == sorted((n.cosine for n in near), reverse=True)
+
+
+def test_an_intents_name_is_no_training_question(trained: Path) -> None:
+    """It is learned like one, as "leave" is; whoever asks for the nearest did not write it."""
+    asked = {q.text for q in questions(30)}
+    for name in WORDS:
+        near = judge.neighbours(router(trained), name, 100)
+        assert len(near) == len(asked)
+        assert {n.text for n in near} == asked
+
+
+def test_what_it_was_trained_on_is_not_measured(trunk: Path, tmp_path: Path) -> None:
+    strange = [Question(f"who saw the {word}", "oos") for word in OTHER]
+    train(questions(30) + strange, tmp_path, trunk=trunk, threads=1)
+    loaded = router(tmp_path)
+    new = questions(20, seed=9)
+    known = [Question(f" {q.text.upper()} ", q.intent) for q in questions(30)[::6]] + strange
+    report = judge.measure(loaded, known + new)
+    assert (report.trained, report.new) == (len(known), len(new))
+    assert (report.questions, report.outside) == (len(new), 0)
+    assert (
+        judge.lines(report)[0] == f"left out: {len(known)} questions that the router was trained on"
+    )
+    assert replace(report, trained=0) == judge.measure(loaded, new)
+    report = judge.measure(loaded, known)
+    assert (report.trained, report.new) == (len(known), 0)
+    assert (report.questions, report.outside) == (15, len(strange))
+    (loaded.folder / "questions.json").write_text("[]")
+    with pytest.raises(TuneError, match="of another router"):
+        judge.measure(loaded, new)
 
 
 def test_vectors_are_what_the_router_says(trained: Path) -> None:
@@ -616,8 +646,15 @@ def test_command_line(trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert run("train", str(file))["passport"]["intents"] == ["leave", "pay", "travel"]
     vectors = tmp_path / "vectors.json"
     report = run("test", str(file), "--vectors", str(vectors))
-    assert set(report) == {"accuracy", "out_of_scope_recall", "calibration_error", "intents"}
+    assert set(report) == {
+        "accuracy",
+        "out_of_scope_recall",
+        "calibration_error",
+        "intents",
+        "trained",
+    }
     assert report["accuracy"] > 0.9
+    assert report["trained"] == len(rows)
     assert json.loads(vectors.read_text())["sha256"]
     explained = run("explain", "salary bonus tax")
     assert next(iter(explained["intents"])) == "pay"
@@ -626,4 +663,5 @@ def test_command_line(trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert opened.system.router is not None
     shown = CliRunner().invoke(cli, ["route", "test", str(file), "-w", str(tmp_path)])
     assert "questions in scope" in shown.stdout
+    assert f"trained on all {len(rows)} of these questions" in shown.stdout
     assert (tmp_path / DATA_FOLDER / "router" / "routes.toml").exists()

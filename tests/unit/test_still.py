@@ -177,9 +177,9 @@ def test_a_question_sees_each_edit_where_the_kernel_is_asked(tmp_path: Path) -> 
     (docs / "a.md").write_text("# Leave\n\nThere are 20 days of leave.\n")
     with workspace.init(tmp_path) as opened:
         opened.add([docs])
-        opened.still = Still(tmp_path, opened.settings)
+        opened.freshness.still = kernel = Still(tmp_path, opened.settings)
         opened.refresh()
-        assert opened.still.holds(stored_sources(opened.store))
+        assert kernel.holds(stored_sources(opened.store))
         for days in range(21, 25):
             (docs / "a.md").write_text(f"# Leave\n\nThere are {days} days of leave.\n")
             assert f"{days} days" in opened.search("days of leave")[0].passage.text
@@ -188,4 +188,4 @@ def test_a_question_sees_each_edit_where_the_kernel_is_asked(tmp_path: Path) -> 
         assert any("7 euros" in hit.passage.text for hit in opened.search("parking"))
         shutil.rmtree(docs / "new")
         assert not any("7 euros" in hit.passage.text for hit in opened.search("parking"))
-        opened.still.close()
+        kernel.close()

@@ -14,7 +14,8 @@ from ragtune.cli import cli
 from ragtune.errors import TuneError
 from ragtune.tune import claim
 from ragtune.tune.prepare import Prepared
-from ragtune.tune.train import CHECKPOINT, TuneSettings
+from ragtune.tune.steps import TuneSettings
+from ragtune.tune.train import CHECKPOINT
 
 MADE = Prepared((), (), (), 0, "data", ())
 HOLDS = """

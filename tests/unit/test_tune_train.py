@@ -23,7 +23,7 @@ from ragtune.tune import base as bases
 from ragtune.tune import lora, memory, network, pack, train
 from ragtune.tune.base import Base
 from ragtune.tune.chat import Encoded
-from ragtune.tune.train import TuneSettings
+from ragtune.tune.steps import Step, TuneSettings
 from ragtune.types import Progress
 
 SETTINGS = TuneSettings(rank=4, alpha=8, learning_rate=3e-3, epochs=2, batch=4, threads=1)
@@ -172,7 +172,7 @@ def test_interrupted_and_resumed_is_never_interrupted(tmp_path: Path, dropout: f
     assert whole.steps == STEPS
     stop = threading.Event()
 
-    def at_three(step: train.Step) -> None:
+    def at_three(step: Step) -> None:
         if step.step == 3:
             stop.set()
 
@@ -280,7 +280,7 @@ def test_keeps_the_best_and_stops_early(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
     tiny = tiny_base.base()
 
-    def interrupt(step: train.Step) -> None:
+    def interrupt(step: Step) -> None:
         if step.step == 2:
             raise KeyboardInterrupt
 
@@ -320,7 +320,7 @@ def test_progress_tells_loss_speed_and_time_left(tmp_path: Path) -> None:
     tiny = tiny_base.base()
     made = tiny_base.examples(20, tiny.tokenizer)
     told: list[Progress] = []
-    steps: list[train.Step] = []
+    steps: list[Step] = []
     train.train(tiny, made[:16], made[16:], SETTINGS, tmp_path, told.append, on_step=steps.append)
     assert [step.step for step in steps] == list(range(1, STEPS + 1))
     assert steps[1].seconds_left is None

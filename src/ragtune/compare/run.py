@@ -311,13 +311,13 @@ def _settings(
 ) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from ragtune.status import PACKAGES
+    from ragtune.status import PACKAGES, readable
 
     settings = {f.name: getattr(workspace.settings, f.name) for f in fields(Settings)}
     return {
         "test_set_sha256": test.sha256,
         "questions": len(test.questions),
-        "documents": len(workspace.documents()),
+        "documents": len(readable(workspace.documents())),
         "seeds": contest.seeds,
         "models": {a.name: contest.generators.get(a.name, contest.system).generator.name
                    if a.writes else "none" for a in contest.running},

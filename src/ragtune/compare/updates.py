@@ -30,6 +30,7 @@ from ragtune.compare.metrics import contains
 from ragtune.compare.runner import Contest, answer, processor_seconds
 from ragtune.errors import ConfigError, DocumentError, RagtuneError
 from ragtune.ingest.sources import path_of
+from ragtune.status import readable
 from ragtune.types import Example, Gold
 from ragtune.workspace import Workspace, init
 
@@ -102,7 +103,7 @@ def copied(workspace: Workspace, folder: Path) -> Iterator[tuple[Workspace, dict
         facts = {
             "seconds": time.perf_counter() - started,
             "cpu_seconds": processor_seconds() - cpu,
-            "documents": float(len(made.documents())),
+            "documents": float(len(readable(made.documents()))),
             "passages": float(report.passages_embedded + report.passages_reused),
         }
         yield made, facts

@@ -74,6 +74,11 @@ class Source:
     spec: str  # path: its uri ("." for the workspace); glob: the pattern; sql: the URL
     device: int | None = None
 
+    @property
+    def top(self) -> str:
+        """The uri of the path, or of the folder that a glob begins in."""
+        return fixed_part(self.spec) if self.kind == "glob" else self.spec
+
 
 # ---------------------------------------------------------------- names
 

@@ -25,7 +25,7 @@ from urllib.parse import unquote, unquote_plus
 
 from ragtune import config
 from ragtune.errors import DocumentError
-from ragtune.ingest.sources import path_of, uri_of
+from ragtune.ingest.sources import Source, path_of, uri_of
 from ragtune.types import Anchor, Block, Document, SourceMap
 
 MAGIC = b"SQLite format 3\0"
@@ -124,6 +124,14 @@ def parse_spec(text: str, root: str) -> Spec:
         columns["group"],
         ours.get("title", ""),
     )
+
+
+def source_file(source: Source, root: str) -> str | None:
+    """The file of a database that was added by URL; None for another, or a URL that is wrong."""
+    try:
+        return parse_spec(source.spec, root).path
+    except DocumentError:  # the sync reports it
+        return None
 
 
 def file_spec(path: str, uri: str) -> Spec:

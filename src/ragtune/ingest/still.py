@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragtune.config import Settings
-from ragtune.errors import RagtuneError
 from ragtune.ingest import sql
 from ragtune.ingest.scan import Rules
-from ragtune.ingest.sources import Source, fixed_part, path_of
+from ragtune.ingest.sources import Source, path_of
 
 if TYPE_CHECKING:
     from inotify_simple import INotify
@@ -132,15 +131,10 @@ class Still:
         found = []
         for source in sources:
             if source.kind == "sql":
-                try:
-                    path = sql.parse_spec(source.spec, self._rules.root).path
-                except RagtuneError:
-                    continue  # the sync reports it
-                if path is not None:
-                    found.append((os.path.dirname(path), False))
+                if file := sql.source_file(source, self._rules.root):
+                    found.append((os.path.dirname(file), False))
                 continue
-            spec = fixed_part(source.spec) if source.kind == "glob" else source.spec
-            path = path_of(spec, self._rules.root)
+            path = path_of(source.top, self._rules.root)
             deep = os.path.isdir(path)
             found.append((path, True) if deep else (os.path.dirname(path), False))
             if not deep and (os.path.islink(path) or not os.path.exists(path)):

@@ -6,7 +6,6 @@ doubled does no harm: a whole sync at the start and every ten minutes catches up
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import queue
@@ -23,7 +22,7 @@ from ragtune.ingest import sql
 from ragtune.ingest.files import database_stat
 from ragtune.ingest.plan import stored_sources
 from ragtune.ingest.scan import Rules, touches
-from ragtune.ingest.sources import Source, fixed_part, path_of
+from ragtune.ingest.sources import Source, path_of
 from ragtune.ingest.sync import SyncReport, sync
 from ragtune.store import EmbeddedStore
 from ragtune.types import Embedder, OnProgress, Progress
@@ -124,19 +123,12 @@ def _next(events: queue.SimpleQueue[set[str]]) -> set[str]:
 def _about(source: Source, path: str, rules: Rules) -> bool:
     """Whether an event at `path` can mean a change of `source`; not within `.git`, for one."""
     if source.kind == "sql":
-        return path == _database_path(source, rules.root)
+        return path == sql.source_file(source, rules.root)
     top = path_of(source.spec, rules.root).rstrip("/")
     inside = source.kind == "path" and path.startswith(top + "/")
     return touches(source, path, rules.root) and (
         not inside or rules.visible(path[len(top) + 1 :], source.spec)
     )
-
-
-def _database_path(source: Source, root: str) -> str | None:
-    """The file of a database that was added by URL."""
-    with contextlib.suppress(RagtuneError):  # the sync reports it
-        return sql.parse_spec(source.spec, root).path
-    return None
 
 
 class _Databases:
@@ -150,7 +142,7 @@ class _Databases:
         """The paths of those that differ from the last look."""
         now: dict[str, object] = {}
         for source in sources:
-            path = _database_path(source, self._root) if source.kind == "sql" else None
+            path = sql.source_file(source, self._root) if source.kind == "sql" else None
             if path is not None:
                 try:
                     now[path] = database_stat(path)
@@ -181,8 +173,7 @@ class _Watcher:
         for source in sources:
             if source.kind == "sql":
                 continue
-            spec = fixed_part(source.spec) if source.kind == "glob" else source.spec
-            path = path_of(spec, self._root)
+            path = path_of(source.top, self._root)
             try:
                 deep = os.path.isdir(path)
                 path = os.path.realpath(path if deep else os.path.dirname(path))

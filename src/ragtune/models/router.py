@@ -4,7 +4,9 @@
       router.onnx        token ids ─▶ embedding, logits, score, similarities
       tokenizer.json
       router.json        intents, threshold, figures; written last
-      questions.json     the training questions, for `ragtune route explain`
+      questions.json     the training questions: [text, number of the intent or -1 for out of
+                         scope], first those of `similarities` in their order; the text is "" where
+                         a similarity is that to an intent's name
       routes.toml        intent ─▶ documents | tuned | both | decline | a reply; yours to edit
 
 softmax(logits) are calibrated probabilities; a question is known when its score reaches the
@@ -52,7 +54,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Passport:
-    """What router.json holds. `figures` are those on held-out folds of the training questions."""
+    """What router.json holds. `figures` are those on held-out folds of the training questions.
+
+    `questions` counts them, each once.
+    """
 
     intents: tuple[str, ...]
     threshold: float

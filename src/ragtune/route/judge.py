@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,10 @@ class Report:
     share that is right and not sent the safe way. `accuracy` is `routed` where the file has
     out-of-scope questions, as published figures on such sets count, and `likeliest` where it has
     none. `calibration_error` is the expected calibration error of the likeliest intent's
-    probability over in-scope questions, 15 bins. `confusions` are (intent, taken for, how often),
-    most frequent first; `bins` (mean probability, accuracy, questions).
+    probability over in-scope questions, 15 bins. `trained` counts the file's questions that the
+    router was trained on, `new` the others; all else is of those alone, where there are any.
+    `confusions` are (intent, taken for, how often), most frequent first; `bins` (mean probability,
+    accuracy, questions).
     """
 
     questions: int
@@ -52,6 +55,8 @@ class Report:
     intents: Mapping[str, IntentScore]
     confusions: tuple[tuple[str, str, int], ...]
     bins: tuple[tuple[float, float, int], ...]
+    trained: int
+    new: int
 
     def as_json(self) -> dict[str, object]:
         """What `ragtune route test --json` prints."""
@@ -60,6 +65,7 @@ class Report:
             "out_of_scope_recall": self.out_of_scope_recall,
             "calibration_error": self.calibration_error,
             "intents": self.intents,
+            "trained": self.trained,
         }
 
 
@@ -75,7 +81,13 @@ class Neighbour:
 def measure(
     router: OnnxRouter, questions: Sequence[Question], on_progress: OnProgress | None = None
 ) -> Report:
-    """Figures on `questions`. An intent that the router does not know can only be got wrong."""
+    """Figures on those of `questions` that the router was not trained on, or on all if it was.
+
+    An intent that the router does not know can only be got wrong.
+    """
+    new = unseen(router, questions)
+    trained = len(questions) - len(new)
+    questions = new or questions
     inside: list[tuple[str, Judgement]] = []
     caught, outside = 0, 0
     for number, question in enumerate(questions):
@@ -110,6 +122,8 @@ def measure(
         intents=_by_intent(inside),
         confusions=tuple((a, b, n) for (a, b), n in pairs.most_common()),
         bins=_bins(chance, right),
+        trained=trained,
+        new=len(new),
     )
 
 
@@ -140,19 +154,43 @@ def _bins(chance: Any, right: Any, count: int = 10) -> tuple[tuple[float, float,
 
 def neighbours(router: OnnxRouter, question: str, count: int = 5) -> list[Neighbour]:
     """The nearest training questions, nearest first. Raises TuneError where they are gone."""
+    rows = _trained_on(router)
+    cosines = router.outputs(question, ("similarities",))[0][0]
+    names = router.passport.intents
+    order = (n for n in (-cosines).argsort(kind="stable") if rows[n][0])
+    return [
+        Neighbour(rows[n][0], names[rows[n][1]], float(cosines[n])) for n in islice(order, count)
+    ]
+
+
+def unseen(router: OnnxRouter, questions: Sequence[Question]) -> list[Question]:
+    """The questions that the router was not trained on, however they are cased and spaced.
+
+    Raises TuneError where the training questions are gone.
+    """
+    seen = {_plain(text) for text, _ in _trained_on(router)}
+    return [question for question in questions if _plain(question.text) not in seen]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _trained_on(router: OnnxRouter) -> list[tuple[str, int]]:
+    """The rows of questions.json; see models/router.py."""
     path = router.folder / "questions.json"
     try:
         rows = [(str(text), int(intent)) for text, intent in json.loads(path.read_text("utf-8"))]
-        names = [router.passport.intents[intent] for _, intent in rows]
-    except (OSError, ValueError, TypeError, IndexError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise TuneError(
             f"{path} is damaged ({error}): `ragtune route train` makes it again"
         ) from None
-    cosines = router.outputs(question, ("similarities",))[0][0]
-    if len(cosines) != len(rows):
+    passport = router.passport
+    if sum(bool(text) for text, _ in rows) != passport.questions or any(
+        intent >= len(passport.intents) for _, intent in rows
+    ):
         raise TuneError(f"{path} is of another router: `ragtune route train` makes it again")
-    order = (-cosines).argsort(kind="stable")[:count]
-    return [Neighbour(rows[i][0], names[i], float(cosines[i])) for i in order]
+    return rows
 
 
 def vectors(router: OnnxRouter, texts: Sequence[str]) -> dict[str, object]:
@@ -184,6 +222,13 @@ def vectors(router: OnnxRouter, texts: Sequence[str]) -> dict[str, object]:
 def lines(report: Report, worst: int = 12) -> list[str]:
     """The report as text: figures, the intents that are hardest, the confusions, calibration."""
     text = []
+    if report.trained:
+        text.append(
+            f"left out: {report.trained} questions that the router was trained on"
+            if report.new
+            else f"the router was trained on all {report.trained} of these questions: the figures "
+            "say nothing about others"
+        )
     if report.likeliest is not None and report.routed is not None:
         text += [
             f"{report.questions} questions in scope: likeliest intent right "

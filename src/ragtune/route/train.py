@@ -95,9 +95,10 @@ def train(
         learned = learn(trunk, texts, intents, always, own, on_progress, threads)
         kept = _spread(learned.intents, MOST_EXAMPLES)
         learned = head.with_examples(learned, kept)
-        kept_texts = [texts[n] for n in kept]  # those out of scope stand last
+        rest = sorted(set(np.flatnonzero(~always).tolist()).difference(kept))
+        asked = [("" if always[n] else texts[n], int(intents[n])) for n in [*kept, *rest]]
         layer = own if own.exists() else None
-        passport = _write(learned, trunk, layer, folder, names, kept_texts, variant)
+        passport = _write(learned, trunk, layer, folder, names, asked, variant)
     _report(on_progress, 1, 1)
     size = (folder / "router.onnx").stat().st_size
     return Trained(folder, passport, time.perf_counter() - started, size, tuple(warnings))
@@ -250,7 +251,7 @@ def _write(
     layer: Path | None,
     folder: Path,
     names: tuple[str, ...],
-    texts: Sequence[str],
+    asked: Sequence[tuple[str, int]],
     variant: str,
 ) -> Passport:
     if not folder.exists() and (folder.parent / BEFORE).exists():
@@ -264,8 +265,9 @@ def _write(
         made.mkdir()
         graph.attach(trunk / "trunk.onnx", learned, made / "router.onnx", layer)
         shutil.copyfile(trunk / "tokenizer.json", made / "tokenizer.json")
-        rows = [[text, int(intent)] for text, intent in zip(texts, learned.intents, strict=True)]
-        (made / "questions.json").write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
+        text = json.dumps(asked, ensure_ascii=False)
+        (made / "questions.json").write_text(text, "utf-8")
+        texts = [text for text, _ in asked if text]
         (made / ROUTES).write_text(routes_text(names, kept), "utf-8")
         passport = Passport(
             intents=names,

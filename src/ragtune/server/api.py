@@ -18,6 +18,7 @@ from ragtune.server.choices import choices, choose
 from ragtune.server.context import Call, Signed
 from ragtune.server.problems import Problem, request_id
 from ragtune.server.work import Queued
+from ragtune.status import containers, readable
 from ragtune.types import Answer, DocumentInfo, Evidence, Filter, Token
 
 router = APIRouter(prefix="/api")
@@ -165,7 +166,8 @@ async def status(call: Signed) -> Response:
     work = call.work
     return JSONResponse({
         "principal": {"name": call.principal.name, "role": call.principal.role},
-        "documents": sum(i.error is None for i in infos),
+        "documents": len(readable(infos)),
+        "containers": containers(infos),
         "quarantined": sum(i.error is not None for i in infos),
         "passages": sum(i.passages for i in infos),
         "watching": call.server.options.watch,

@@ -55,7 +55,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
         tasks = [asyncio.create_task(_load(server)), asyncio.create_task(api_jobs.run_jobs(server))]
         if options.watch:
             # With the watcher, which looks at all files every ten minutes, whatever the kernel says
-            workspace.still = Still(workspace.root, workspace.settings) if available() else None
+            if available():
+                workspace.freshness.still = Still(workspace.root, workspace.settings)
             thread = threading.Thread(target=_watch, args=(workspace, stop), name="ragtune-watch")
             thread.start()
         try:
@@ -69,9 +70,9 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
             await asyncio.gather(*tasks, return_exceptions=True)
             if options.watch:
                 await asyncio.to_thread(thread.join, 10.0)
-                if workspace.still is not None:
-                    workspace.still.close()
-                    workspace.still = None
+                if (still := workspace.freshness.still) is not None:
+                    still.close()
+                    workspace.freshness.still = None
             server.work.close()
 
     app = FastAPI(

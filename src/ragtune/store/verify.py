@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragtune.store import lexical, schema, vectors
+from ragtune.store import lexical_files, schema, vectors
 from ragtune.store.derived import LEXICAL, VECTORS, Views
 from ragtune.store.text import text_hash
 
@@ -70,7 +70,7 @@ def verify(
     _compare("row in the vector file", passages, _rows(views.vectors, problems), problems)
     _compare("entry in the keyword index", passages, views.lexical.all_ids(), problems)
     try:
-        lexical.check_files(folder / LEXICAL, {})
+        lexical_files.check_files(folder / LEXICAL, {})
         vectors.load(folder / VECTORS)
     except (vectors.DamagedError, OSError) as error:
         problems.add("damaged", str(error))

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ragtune.errors import TuneError
 from ragtune.models import adapters
 from ragtune.store.lock import WriteLock
-from ragtune.tune.train import CHECKPOINT, TuneSettings
+from ragtune.tune.steps import TuneSettings
+from ragtune.tune.train import CHECKPOINT
 
 if TYPE_CHECKING:
     from ragtune.tune.prepare import Mode, Prepared

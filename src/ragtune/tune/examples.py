@@ -18,7 +18,8 @@ from statistics import median
 
 from ragtune.errors import TuneError
 from ragtune.tune import shapes
-from ragtune.tune.rows import Row, Rows, read_rows
+from ragtune.tune.row_files import Row, Rows
+from ragtune.tune.rows import read_rows
 from ragtune.tune.shapes import RoleError, RowError, Shape
 from ragtune.types import Example
 

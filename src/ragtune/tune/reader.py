@@ -22,7 +22,8 @@ from ragtune.errors import TuneError
 from ragtune.models import reader as serving
 from ragtune.places import place
 from ragtune.sentences import sentences
-from ragtune.tune.reader_train import Pair, ReaderSettings, ReaderStep, Task, train_reader
+from ragtune.tune.reader_batches import Pair, ReaderSettings, Task
+from ragtune.tune.reader_train import ReaderStep, train_reader
 from ragtune.types import (
     Document,
     Example,

@@ -37,7 +37,8 @@ from ragtune.tune import (
 from ragtune.tune.prepare import Mode
 from ragtune.tune.probe import Forgetting, Knowledge
 from ragtune.tune.samples import Sample
-from ragtune.tune.train import CHECKPOINT, Step, Trained, TuneSettings, train
+from ragtune.tune.steps import Step, Trained, TuneSettings
+from ragtune.tune.train import CHECKPOINT, train
 from ragtune.types import Adapter, OnProgress
 from ragtune.workspace import Workspace
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ragtune.errors import TuneError
-from ragtune.tune.rows import Row, Rows
+from ragtune.tune.row_files import Row, Rows
 from ragtune.types import Example, Gold, Message
 
 Role = Literal["system", "user", "assistant"]

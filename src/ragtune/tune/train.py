@@ -27,17 +27,6 @@ from ragtune.tune.chat import Encoded
 from ragtune.tune.steps import PEFT, Step, Trained, TuneSettings, detail
 from ragtune.types import OnProgress, Progress
 
-__all__ = [
-    "CHECKPOINT",
-    "LOG",
-    "PEFT",
-    "Step",
-    "Trained",
-    "TuneSettings",
-    "detail",
-    "train",
-]
-
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 _SAVE_SECONDS = 30.0  # between two checkpoints: what a kill can cost
 _PACE = 6  # steps after which the speed is known, and how many of them fit in `minutes`

@@ -55,7 +55,7 @@ def write(
     (folder / "vendor/wllama.js").write_bytes(vendor.script(library / "esm/index.min.js"))
     return {
         **_named(model),
-        "name": adapter or settings.model,
+        "name": adapter or Path(settings.model).name,
         "wasm": _named(place / "wllama.bin"),
         "sentences": (tuned.sentences if tuned else 0) or settings.evidence_sentences,
         "fixed": tuned.fixed if tuned else (),

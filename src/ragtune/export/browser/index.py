@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ragtune import versions
 from ragtune.errors import WorkspaceError
+from ragtune.export.browser.names import names
+from ragtune.ingest.plan import stored_sources
 from ragtune.places import place
 from ragtune.sentences import sentences
 from ragtune.types import Block, Document, Embedder, Filter, OnProgress, Passage, Progress
@@ -64,6 +66,7 @@ def build(
             documents.append(document)
     passages.sort(key=lambda pair: pair[1].id)  # equal scores are ordered by id
 
+    called = names((d.uri for d in documents), stored_sources(store))
     at = [_utf16(document.text) for document in documents]
     labels: dict[str, int] = {}
     stored: list[dict[str, Any]] = []
@@ -71,7 +74,7 @@ def build(
     for number, document in enumerate(documents):
         units = _units(document)
         texts += [document.text[start:end] for start, end, _ in units]
-        stored.append(_document(document, units, at[number], labels))
+        stored.append(_document(document, called[document.uri], units, at[number], labels))
     headings: dict[str, int] = {}
     terms, lengths, total = _postings([p for _, p in passages])
     of_passages = _stored(store, [p for _, p in passages], embedder.dimensions)
@@ -120,6 +123,7 @@ def _changed(uri: str) -> WorkspaceError:
 
 def _document(
     document: Document,
+    name: str,
     units: Sequence[tuple[int, int, int]],
     at: Callable[[int], int],
     labels: dict[str, int],
@@ -127,7 +131,7 @@ def _document(
     version = versions.version(document.title, document.uri, document.text[: versions.HEAD])
     return {
         "id": document.id,
-        "uri": document.uri,
+        "uri": name,
         "title": document.title,
         "sha256": document.sha256,
         "type": document.type,

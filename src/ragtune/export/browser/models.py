@@ -141,3 +141,15 @@ def passport(folder: Path) -> dict[str, Any]:
         "max_tokens": read.max_tokens,
         "targets": {n: {"way": t.way, "reply": t.reply} for n, t in targets.items()},
     }
+
+
+def unnamed(folder: Path) -> dict[str, Any]:
+    """As `passport`, with numbers for the intents' names, which the page never shows.
+
+    A router that was trained on the workspace has documents' titles for names, also of those that
+    stay at home.
+    """
+    made = passport(folder)
+    number = {name: str(n) for n, name in enumerate(made["intents"])}
+    targets = {number.get(name, name): target for name, target in made["targets"].items()}
+    return made | {"intents": list(number.values()), "targets": targets}

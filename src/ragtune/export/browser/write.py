@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import html
 import json
+import os
 import tempfile
 import zlib
 from collections.abc import Mapping
@@ -82,7 +83,7 @@ def export(
     a generator is wanted. Raises ConfigError, WeightsError where a part
     cannot be obtained, WorkspaceError where nothing was chosen or the folder cannot be written.
     """
-    target = target.absolute()
+    target = Path(os.path.abspath(target))
     _replaceable(target)
     paths = models.chosen(system, on_progress)
     made = documents.build(store, system.embedder, where, on_progress)
@@ -155,7 +156,7 @@ def _data(
         "settings": _settings(system, settings),
         "max_tokens": system.embedder.max_tokens,
         "heads": models.heads(reader.delta) if reader is not None else None,  # type: ignore[attr-defined]
-        "router": models.passport(paths["router"].parent) if "router" in paths else None,
+        "router": models.unnamed(paths["router"].parent) if "router" in paths else None,
     }
     parts: dict[str, bytes] = {
         "encoder-relaxed.wasm": (OWN / "encoder/relaxed.wasm").read_bytes(),

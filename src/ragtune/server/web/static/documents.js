@@ -12,6 +12,9 @@ let shown = SHOWN;
 let errorsOnly = false;
 let last = "";
 
+/** What only holds documents, as in status.py: it has no text and counts for none. */
+const holds = (info) => !info.error && ["zip", "database"].includes(info.type);
+
 async function load() {
   const found = [];
   let after;
@@ -31,7 +34,7 @@ function draw() {
   const wanted = $("filter").value.trim().toLowerCase();
   const errors = all.filter((d) => d.error);
   const list = (errorsOnly ? errors : all).filter((d) => !wanted || `${d.uri} ${d.title}`.toLowerCase().includes(wanted));
-  $("count-all").textContent = number(all.length);
+  $("count-all").textContent = number(all.filter((d) => !holds(d)).length);
   $("count-errors").textContent = number(errors.length);
   const focused = document.activeElement?.dataset?.key;
   $("rows").replaceChildren(...list.slice(0, shown).map(row));
@@ -45,7 +48,7 @@ function draw() {
 
 function row(info) {
   const read = h("button", { type: "button", class: "link", "data-key": `o:${info.uri}`, onclick: () => open({ uri: info.uri, title: info.title }, read) }, info.title || info.uri);
-  const name = info.error ? h("span", {}, info.title || info.uri) : read;
+  const name = info.error || holds(info) ? h("span", {}, info.title || info.uri) : read;
   const state = info.error
     ? [h("span", { class: "badge bad" }, t("documents.quarantined")), h("span", { class: "reason small bad" }, info.error)]
     : h("span", { class: "badge good" }, t("documents.indexed"));
