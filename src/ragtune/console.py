@@ -153,6 +153,8 @@ def show_report(report: SyncReport, dry_run: bool, as_json: bool, exit_code: boo
     lines += [click.style(f"not read: {render.safe(u)}: {render.safe(why)}", fg="yellow")
               for u, why in report.failed]  # fmt: skip
     lines += [click.style(render.safe(w), fg="yellow") for w in report.warnings]
+    lines += [click.style(f"hidden, not read: {line}", fg="yellow")
+              for line in render.left_out_lines(report.left_out)]  # fmt: skip
     out(as_json, report, lines)
     good = report.added or report.changed or report.moved or report.deleted or report.unchanged
     if exit_code and report.failed and not good:

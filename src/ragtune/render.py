@@ -181,7 +181,10 @@ def document_lines(infos: Sequence[DocumentInfo], every: bool) -> list[str]:
         whole = not every and info.uri in containers
         name = f"{info.uri} ({inner[info.uri]} inside)" if whole else info.uri
         count = passages[info.uri] if whole else info.passages
-        rows.append((name, info.type, count, size(info.size), info.error or info.state))
+        state = info.error or info.state
+        if info.left_out:
+            state += f"; hidden, not read: {_shorten('; '.join(info.left_out), 60)}"
+        rows.append((name, info.type, count, size(info.size), state))
     return table(("document", "type", "passages", "size", "state"), rows) if rows else []
 
 
@@ -203,6 +206,13 @@ def status_lines(state: Status) -> list[str]:
         lines.append("not readable (tried again when the file changes):")
         lines += [f"  {safe(e.uri)}: {safe(e.error or '')}" for e in state.errors]
     return lines
+
+
+def left_out_lines(found: Sequence[tuple[str, Sequence[str]]], most: int = 20) -> list[str]:
+    """What documents hide from their readers, a line a document."""
+    lines = [f"{safe(uri)}: {_shorten('; '.join(notes), 200)}" for uri, notes in found[:most]]
+    more = len(found) - most
+    return lines + ([f"{more} further documents: ragtune docs"] if more > 0 else [])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

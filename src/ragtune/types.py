@@ -71,7 +71,8 @@ class Document:
     `uri` is the path relative to the workspace (absolute when outside it), with `!/inner` for a
     member of a ZIP file, or a database URL with `#table/key`. `sha256` is the hash of the source's
     bytes (of the text for a database row). `id` is 0 until the store has given one; it stays the
-    same through edits and moves.
+    same through edits and moves. `left_out` says what the source hides from its reader, which is
+    no part of `text`: "white text on page 2".
     """
 
     id: int
@@ -83,6 +84,7 @@ class Document:
     type: str = "txt"  # pdf, docx, md, … as found by content
     modified: float = 0.0  # POSIX seconds, of the source
     tags: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class DocumentInfo:
     modified: float
     sha256: str
     tags: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  # hidden text that was not read: see Document
 
 
 # ---------------------------------------------------------------- finding and answering

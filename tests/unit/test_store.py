@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ragtune.errors import WorkspaceError
-from ragtune.store import EmbeddedStore, FileStat, text_hash
+from ragtune.store import EmbeddedStore, FileStat, schema, text_hash
 from ragtune.store.fake import document, vector
 from ragtune.store.rows import pack_map, unpack_map
 from ragtune.store.schema import MIGRATIONS
@@ -257,6 +257,31 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     with pytest.raises(WorkspaceError, match="newer ragtune"):
         EmbeddedStore(tmp_path)
+
+
+def test_a_file_of_the_first_version_is_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+    EmbeddedStore(tmp_path).close()
+    with sqlite3.connect(tmp_path / "workspace.db") as db:
+        db.execute(
+            "INSERT INTO documents (uri, title, type, sha256, modified, state)"
+            " VALUES ('a', 'A', 'txt', 'x', 0, 'quarantined')"
+        )
+    db.close()
+    monkeypatch.undo()
+    with EmbeddedStore(tmp_path) as store:
+        assert [(d.uri, d.left_out) for d in store.documents()] == [("a", ())]
+        assert store.known()["a"].stat.reader == 0
+        found, passages, vectors = document("a", ["zorp"])
+        store.replace(replace(found, left_out=("white text on page 2",)), passages, vectors)
+        again = store.get("a")
+        assert again is not None
+        assert again.left_out == ("white text on page 2",)
+        assert store.documents()[0].left_out == again.left_out
+        store.quarantine("a", "damaged", "y", FileStat())
+        assert store.documents()[0].left_out == ()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2047, 2048, 2049, 5000])

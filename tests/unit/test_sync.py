@@ -12,6 +12,7 @@ import pytest
 
 from ragtune.config import Settings
 from ragtune.ingest import files, sql
+from ragtune.ingest import sync as sync_module
 from ragtune.ingest.sync import SyncReport, add, changed, remove, sync
 from ragtune.models.fakes import HashEmbedder
 from ragtune.store import EmbeddedStore
@@ -522,6 +523,28 @@ def test_another_embedder_or_passage_size_makes_all_again(ws: Workspace) -> None
     ws.embedder.texts.clear()
     ws.sync()
     assert ws.embedder.texts == []
+
+
+def test_newer_readers_read_all_files_once_more(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws.write("a.md", "# Bread\n\nIt is baked at night.")
+    ws.write("broken.pdf", b"%PDF-1.4 nothing")
+    zip_of(ws.root / "z.zip", {"b.md": "Milk stands in the cold room."})
+    ws.add(".")
+    before = {i.uri: i.id for i in ws.store.documents()}
+    embedded = len(ws.embedder.texts)
+    monkeypatch.setattr(files, "VERSION", 99)
+    monkeypatch.setattr(sync_module, "VERSION", 99)
+    assert changed(ws.store, ws.settings, ws.root)
+    assert set(ws.sync(dry_run=True).changed) == {"a.md", "broken.pdf", "z.zip"}
+    (ws.root / "a.md").rename(ws.root / "moved.md")  # a move alone reads nothing
+    assert ws.sync().moved == (("a.md", "moved.md"),)
+    ws.sync()
+    assert ws.sync().nothing
+    assert not changed(ws.store, ws.settings, ws.root)
+    assert {i.id for i in ws.store.documents()} == set(before.values())
+    assert len(ws.embedder.texts) == embedded
 
 
 def test_progress_tells_what_is_stored(ws: Workspace) -> None:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 
 from ragtune.errors import DocumentError
+from ragtune.ingest.parse import VERSION
 from ragtune.ingest.sources import Item, Stat, reason
 from ragtune.ingest.sql import MAGIC
 from ragtune.store import FileStat
@@ -43,16 +44,17 @@ def file_stat(stat: Stat) -> FileStat:
     """What is stored of a file's stat. One that cannot be trusted later gets no ctime."""
     now = time.time_ns()
     racy = abs(now - stat.mtime_ns) < RACY_NS or abs(now - stat.ctime_ns) < RACY_NS
-    return FileStat(stat.size, stat.mtime_ns, 0 if racy else stat.ctime_ns, stat.inode)
+    return FileStat(stat.size, stat.mtime_ns, 0 if racy else stat.ctime_ns, stat.inode, VERSION)
 
 
 def same_stat(now: Stat, known: FileStat) -> bool:
-    """Whether a file is, by its stat, the one that was read."""
+    """Whether a file is, by its stat, the one that was read, and by readers like these."""
     return (
         now.mtime_ns == known.mtime_ns
         and now.ctime_ns == known.ctime_ns
         and now.size == known.size
         and now.inode == known.inode
+        and known.reader == VERSION
     )
 
 

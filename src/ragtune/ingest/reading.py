@@ -209,6 +209,7 @@ class Reading:
             elif (
                 known is not None
                 and known.sha256 == content.sha256
+                and known.stat.reader == content.stat.reader
                 and item.uri not in self._plan.forced
             ):
                 self._same(item.uri, content.stat)
@@ -226,6 +227,7 @@ class Reading:
         document = _document(uri, parsed, content.sha256, content.stat)
         if uri not in self._moved:
             self._count(uri)
+        self._tally.hides(document)
         self._indexer.put(document, content.stat, item.path)
 
     def _count(self, uri: str) -> None:
@@ -294,6 +296,7 @@ class Reading:
             self._tally.unchanged += 1
             return
         self._count(document.uri)
+        self._tally.hides(document)
         stat = FileStat(len(document.text.encode()))
         self._indexer.put(document, stat, path, finishes=False)
 
@@ -378,12 +381,14 @@ def _document(uri: str, parsed: Parsed, sha256: str, stat: FileStat) -> Document
         type=parsed.type,
         modified=stat.mtime_ns / 1e9,
         tags=parsed.tags,
+        left_out=parsed.left_out,
     )
 
 
 def _parsed_hash(parsed: Parsed) -> str:
     """A member's hash: of what was read, as its bytes are not handed on."""
     digest = hashlib.sha256()
-    for part in (parsed.type, parsed.title, *parsed.tags, parsed.text, repr(parsed.map)):
+    parts = (parsed.type, parsed.title, *parsed.tags, parsed.text, repr(parsed.map))
+    for part in (*parts, *parsed.left_out):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from ragtune.ingest.plan import Plan
+from ragtune.types import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class SyncReport:
     deleted: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()  # uri, reason
     warnings: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, tuple[str, ...]], ...] = ()  # uri, what it hides
     unchanged: int = 0
     skipped: int = 0
     passages_embedded: int = 0
@@ -44,6 +46,7 @@ class Tally:
     deleted: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     unchanged: int = 0
     skipped: int = 0
     embedded: int = 0
@@ -56,6 +59,11 @@ class Tally:
         self.unchanged += plan.unchanged
         self.skipped += plan.skipped
 
+    def hides(self, document: Document) -> None:
+        """Takes note of what a document hides from its reader."""
+        if document.left_out:
+            self.left_out.append((document.uri, document.left_out))
+
     def report(self, begun: float) -> SyncReport:
         """The report of a run that began at `begun`, by `time.perf_counter`."""
         return SyncReport(
@@ -65,6 +73,7 @@ class Tally:
             deleted=tuple(self.deleted),
             failed=tuple(self.failed),
             warnings=tuple(self.warnings),
+            left_out=tuple(self.left_out),
             unchanged=self.unchanged,
             skipped=self.skipped,
             passages_embedded=self.embedded,

@@ -18,6 +18,7 @@ from ragtune.config import Settings
 from ragtune.errors import DocumentError, WorkspaceError
 from ragtune.ingest import sql
 from ragtune.ingest.files import file_hash
+from ragtune.ingest.parse import VERSION
 from ragtune.ingest.plan import Index, Plan, Scope, look
 from ragtune.ingest.reading import Reading
 from ragtune.ingest.remove import remove
@@ -242,7 +243,8 @@ def _would(plan: Plan, index: Index, settings: Settings, tally: Tally) -> None:
     tally.deleted += [uri for uri in plan.gone if not index.is_container(uri)]
     for item in plan.changed:
         known = index.files[item.uri]
-        if file_hash(item, settings.max_file_mb) == known.sha256:
+        same = file_hash(item, settings.max_file_mb) == known.sha256
+        if same and known.stat.reader == VERSION:
             tally.unchanged += 1
         else:
             tally.changed.append(item.uri)

@@ -109,16 +109,19 @@ def _states(workspace: Workspace, stored: Sequence[Stored], looked: bool) -> lis
     for one in stored:
         info = workspace.store.info(one.uri) if looked else None
         state, error, passages = "waiting", None, 0
+        left_out: tuple[str, ...] = ()
         if info is not None:
             state, error, passages = info.state, info.error, info.passages
+            left_out = info.left_out
         elif looked:  # an archive: its members are the documents
             members = [i for i in workspace.documents() if below(i.uri, one.uri)]
             state = "indexed" if members else "quarantined"
             error = None if members else "nothing in it could be read"
             passages = sum(i.passages for i in members)
+            left_out = tuple(note for i in members for note in i.left_out)
         made.append({
             "uri": one.uri, "sha256": one.sha256, "size": one.size, "created": one.created,
-            "state": state, "error": error, "passages": passages,
+            "state": state, "error": error, "passages": passages, "left_out": left_out,
         })  # fmt: skip
     return made
 

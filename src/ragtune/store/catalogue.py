@@ -5,6 +5,7 @@ The lower half of `EmbeddedStore`, apart from it only so that either can be read
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,11 +78,14 @@ class Catalogue(Session):
             found = db.execute(
                 "SELECT d.id, d.uri, d.state, d.error,"  # noqa: S608
                 " (SELECT count(*) FROM passages p WHERE p.document = d.id),"
-                f" d.title, d.type, d.size, d.modified, d.sha256 FROM documents d WHERE {condition}"
-                " ORDER BY d.uri",
+                f" d.title, d.type, d.size, d.modified, d.sha256, d.left_out FROM documents d"
+                f" WHERE {condition} ORDER BY d.uri",
                 values,
             ).fetchall()
-        return [DocumentInfo(*(*row, tuple(tags.get(row[0], ())))) for row in found]
+        return [
+            DocumentInfo(*(*row[:-1], tuple(tags.get(row[0], ())), tuple(json.loads(row[-1]))))
+            for row in found
+        ]
 
     def uris(self, documents: Iterable[int]) -> dict[int, str]:
         """The uris of documents by id; those that are gone are left out."""
@@ -110,12 +114,15 @@ class Catalogue(Session):
         """Every source's stat, hash and state by uri, in one query."""
         with self._reading() as db:
             found = db.execute(
-                "SELECT uri, size, mtime_ns, ctime_ns, inode, sha256, state FROM documents"
+                "SELECT uri, size, mtime_ns, ctime_ns, inode, reader, sha256, state FROM documents"
             ).fetchall()
-        return {row[0]: Known(FileStat(*row[1:5]), row[5], row[6]) for row in found}
+        return {row[0]: Known(FileStat(*row[1:6]), row[6], row[7]) for row in found}
 
     def touch(self, stats: Mapping[str, FileStat]) -> None:
-        """Notes new stats of sources whose content is the same; `modified` follows."""
+        """Notes new stats of sources whose content is the same; `modified` follows.
+
+        `FileStat.reader` is not taken over: nothing was read.
+        """
         with self._changing() as db:
             newer = False
             for uri, s in stats.items():

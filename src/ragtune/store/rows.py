@@ -27,12 +27,16 @@ CHUNK = 500  # parameters of one statement
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What the file system says of a source: as long as it is the same, so is the content."""
+    """What the file system says of a source: as long as it is the same, so is the content.
+
+    `reader` is the version of the readers that read it (0: before there was one).
+    """
 
     size: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
     inode: int = 0
+    reader: int = 0
 
 
 # ---------------------------------------------------------------- source maps
@@ -84,11 +88,13 @@ def put(
         stat.mtime_ns,
         stat.ctime_ns,
         stat.inode,
+        stat.reader,
+        json.dumps(document.left_out, ensure_ascii=False),
     )
     if row is None:
         cursor = db.execute(
             "INSERT INTO documents (title, type, sha256, modified, size, mtime_ns, ctime_ns, inode,"
-            " state, uri) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'indexed', ?)",
+            " reader, left_out, state, uri) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'indexed', ?)",
             (*values, document.uri),
         )
         number = int(cursor.lastrowid or 0)
@@ -96,7 +102,8 @@ def put(
         number = int(row[0])
         db.execute(
             "UPDATE documents SET title = ?, type = ?, sha256 = ?, modified = ?, size = ?,"
-            " mtime_ns = ?, ctime_ns = ?, inode = ?, state = 'indexed', error = NULL WHERE id = ?",
+            " mtime_ns = ?, ctime_ns = ?, inode = ?, reader = ?, left_out = ?, state = 'indexed',"
+            " error = NULL WHERE id = ?",
             (*values, number),
         )
         db.execute("DELETE FROM tags WHERE document = ?", (number,))
@@ -172,11 +179,11 @@ def quarantine(
     row = db.execute("SELECT id, state FROM documents WHERE uri = ?", (uri,)).fetchone()
     db.execute(
         "INSERT INTO documents (uri, title, type, sha256, modified, state, error, size, mtime_ns,"
-        " ctime_ns, inode) VALUES (?, ?, ?, ?, ?, 'quarantined', ?, ?, ?, ?, ?)"
+        " ctime_ns, inode, reader) VALUES (?, ?, ?, ?, ?, 'quarantined', ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri) DO UPDATE SET sha256 = excluded.sha256, state = 'quarantined',"
         " modified = excluded.modified, type = excluded.type, error = excluded.error,"
         " size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
-        " inode = excluded.inode",
+        " inode = excluded.inode, reader = excluded.reader, left_out = '[]'",
         (
             uri,
             uri.rsplit("/", 1)[-1],
@@ -188,6 +195,7 @@ def quarantine(
             stat.mtime_ns,
             stat.ctime_ns,
             stat.inode,
+            stat.reader,
         ),
     )
     if row is not None and row[1] == "indexed":
@@ -215,8 +223,8 @@ def get(db: sqlite3.Connection, where: str, value: str | int) -> Document | None
     """The indexed document whose `where` ("uri" or "id") is `value`."""
     column = {"uri": "d.uri", "id": "d.id"}[where]
     row = db.execute(
-        "SELECT d.id, d.uri, d.title, c.text, d.sha256, c.map, d.type, d.modified"  # noqa: S608
-        f" FROM documents d JOIN contents c ON c.document = d.id WHERE {column} = ?",
+        "SELECT d.id, d.uri, d.title, c.text, d.sha256, c.map, d.type, d.modified,"  # noqa: S608
+        f" d.left_out FROM documents d JOIN contents c ON c.document = d.id WHERE {column} = ?",
         (value,),
     ).fetchone()
     if row is None:
@@ -232,6 +240,7 @@ def get(db: sqlite3.Connection, where: str, value: str | int) -> Document | None
         row[6],
         row[7],
         tuple(tag for (tag,) in tags),
+        tuple(json.loads(row[8])),
     )
 
 

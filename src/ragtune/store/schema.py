@@ -74,6 +74,11 @@ MIGRATIONS: tuple[str, ...] = (
         WITHOUT ROWID;
     CREATE TABLE exclusions (uri TEXT PRIMARY KEY) WITHOUT ROWID;
     """,
+    # 2: what a source hides (a JSON list), and which version of the readers read it.
+    """
+    ALTER TABLE documents ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE documents ADD COLUMN reader INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

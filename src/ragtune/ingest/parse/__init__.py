@@ -8,7 +8,9 @@ from __future__ import annotations
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Failed, Parsed, has_words, one_line
 
-__all__ = ["Failed", "Parsed", "parse", "quick_text"]
+__all__ = ["VERSION", "Failed", "Parsed", "parse", "quick_text"]
+
+VERSION = 1  # raise it when files would be read differently: all of them are then read again
 
 MAX_TEXT = 200_000_000  # characters of canonical text
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ragtune.ingest.parse.decode import UNSEEN
+from ragtune.ingest.parse.hidden import LeftOut
 from ragtune.types import Anchor, Block, BlockKind, SourceMap
 
 # Characters that show nothing or break lines in odd places; taken out of rendered text.
@@ -25,7 +26,7 @@ class Parsed:
     """A source as read: canonical text with its map. `text` holds at least one word.
 
     `name` is the name given to `parse`, or `inner/path` for a member of a ZIP file (`a.zip!/b` for
-    a member of a ZIP inside it).
+    a member of a ZIP inside it). `left_out` says what the source hides: see `hidden.LeftOut`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Parsed:
     map: SourceMap
     type: str
     tags: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Builder:
         self.anchors: list[Anchor] = []
         self._tight_before = False
         self.first_heading = ""
+        self.left_out = LeftOut()
 
     def __bool__(self) -> bool:
         return bool(self.blocks)
@@ -165,7 +168,7 @@ class Builder:
         """The document; its title is `title`, else the first heading, else the file's stem."""
         source = SourceMap(tuple(self.blocks), tuple(self.anchors))
         title = one_line(title) or one_line(self.first_heading)[:200] or stem(name)
-        return Parsed(name, title[:300], self.text(), source, type, tags)
+        return Parsed(name, title[:300], self.text(), source, type, tags, self.left_out.notes())
 
 
 def stem(name: str) -> str:

@@ -14,6 +14,7 @@ from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Builder, Parsed, clean, one_line
 from ragtune.ingest.parse.container import Archive, open_zip, parse_xml
 from ragtune.ingest.parse.tables import add_table
+from ragtune.ingest.parse.word_hidden import Unseen, hidden_row
 from ragtune.ingest.parse.word_styles import Numbering, Styles, W, value
 
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
@@ -68,8 +69,11 @@ class _Reader:
         mains = [n for n in archive.names if re.fullmatch(r"word/document\d*\.xml", n)]
         main = min(mains, key=len, default="word/document.xml")
         self.body = parse_xml(archive.read(main), "Word file")
-        self.styles = Styles(self._part("word/styles.xml"))
+        styles = self._part("word/styles.xml")
+        self.styles = Styles(styles)
         self.numbering = Numbering(self._part("word/numbering.xml"), self.styles)
+        self.unseen = Unseen(styles, self.styles, self.body, self._part("word/settings.xml"))
+        self._noted: set[Any] = set()
         self.out = Builder()
         self._pending: list[str] = []  # notes of the paragraph being read
         self._boxes: list[Any] = []  # text boxes of the paragraph being read
@@ -138,6 +142,9 @@ class _Reader:
         above: list[str] = []
         marked = False
         for row in _rows(table):
+            if hidden_row(row):
+                self._left_out(row, "hidden table row")
+                continue
             properties = row.find(W + "trPr")
             if not rows and properties is not None:
                 marked = properties.find(W + "tblHeader") is not None
@@ -156,7 +163,7 @@ class _Reader:
         filled = max((sum(map(bool, row)) for row in rows), default=0)
         if filled <= 1 or (len(rows) == 1 and max(map(len, rows[0])) > 200):
             for row in _rows(table):  # a frame around text, not a table
-                for cell in _cells(row):
+                for cell in () if hidden_row(row) else _cells(row):
                     self._blocks(cell)
             return
         add_table(self.out, rows, None, True if marked else self._bold_first(table, rows))
@@ -178,6 +185,13 @@ class _Reader:
                 parts.append(f"{label} {text}" if label else text)
         return " ".join(parts)
 
+    def _left_out(self, element: Any, why: str) -> None:
+        """Notes, once, that what is written in `element` is not read."""
+        says = any((t.text or "").strip() for t in element.iter(W + "t"))
+        if says and element not in self._noted:
+            self._noted.add(element)
+            self.out.left_out.add(why)
+
     def _text(self, element: Any) -> str:
         """The visible text of a paragraph; collects the notes and text boxes in it."""
         parts: list[str] = []
@@ -196,7 +210,10 @@ class _Reader:
             elif tag == W + "noBreakHyphen":
                 parts.append("-")
             elif tag in _TRANSPARENT:
-                if tag == W + "r" and child.find(f"{W}rPr/{W}vanish") is not None:
+                if tag == W + "r" and (why := self.unseen.reason(child)):
+                    self._left_out(child, why)
+                    if why != "hidden text":  # a picture in it is seen
+                        self._collect(child, [])
                     continue
                 self._collect(child, parts)
             elif tag in (_MATH + "oMath", _MATH + "oMathPara"):

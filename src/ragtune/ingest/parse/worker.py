@@ -106,7 +106,9 @@ def encode(results: Sequence[Parsed | Failed]) -> bytes:
             continue
         blocks = [(b.start, b.end, b.kind, b.level) for b in item.map.blocks]
         anchors = [astuple_fast(a) for a in item.map.anchors]
-        made.append([item.name, item.title, item.text, item.type, item.tags, blocks, anchors])
+        made.append(
+            [item.name, item.title, item.text, item.type, item.tags, blocks, anchors, item.left_out]
+        )
     return json.dumps(made, ensure_ascii=False).encode("utf-8", "replace")
 
 
@@ -131,11 +133,11 @@ def decode(data: bytes) -> list[Parsed | Failed]:
         if len(item) == 2:
             results.append(Failed(item[0], item[1]))
             continue
-        name, title, text, kind, tags, blocks, anchors = item
+        name, title, text, kind, tags, blocks, anchors, left_out = item
         source = SourceMap(
             tuple(Block(*block) for block in blocks), tuple(_anchor(fields) for fields in anchors)
         )
-        results.append(Parsed(name, title, text, source, kind, tuple(tags)))
+        results.append(Parsed(name, title, text, source, kind, tuple(tags), tuple(left_out)))
     return results
 
 

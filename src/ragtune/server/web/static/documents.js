@@ -51,7 +51,7 @@ function row(info) {
   const name = info.error || holds(info) ? h("span", {}, info.title || info.uri) : read;
   const state = info.error
     ? [h("span", { class: "badge bad" }, t("documents.quarantined")), h("span", { class: "reason small bad" }, info.error)]
-    : h("span", { class: "badge good" }, t("documents.indexed"));
+    : [h("span", { class: "badge good" }, t("documents.indexed")), info.left_out.length > 0 && h("span", { class: "reason small soft" }, t("documents.left_out", { what: info.left_out.join("; ") }))];
   return h("tr", {}, h("td", {}, h("div", { class: "name" }, name, h("span", { class: "soft small" }, info.uri))),
     h("td", { class: "type soft" }, info.type), h("td", { class: "number" }, number(info.passages)),
     h("td", { class: "number" }, bytes(info.size)), h("td", { class: info.error ? "failed" : null }, state),
