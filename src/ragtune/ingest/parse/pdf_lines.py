@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +65,11 @@ class PageReader:
         self._halves = False  # whether astral characters come as two surrogates
         self._name = ctypes.create_string_buffer(128)
 
-    def lines(self) -> list[list[Fragment]]:
-        """The page's lines in content order; a line is its fragments from left to right."""
+    def lines(self, hidden: Sequence[tuple[int, int, str]] = ()) -> list[list[Fragment]]:
+        """The page's lines in content order; a line is its fragments from left to right.
+
+        `hidden` are characters that are passed over: first, end and why.
+        """
         count = raw.FPDFText_CountChars(self._tp)
         if count <= 0 or count > _MAX_CHARS:
             return []
@@ -74,6 +78,8 @@ class PageReader:
             units = [raw.FPDFText_GetUnicode(self._tp, i) for i in range(count)]
             text = "".join(chr(u) if u < 0x110000 else "\ufffd" for u in units)
             self._halves = True
+        for start, end, _ in hidden:
+            text = text[:start] + "\n" * (end - start) + text[end:]
         found = []
         for match in _LINE.finditer(text):
             start, end = match.span()
