@@ -81,11 +81,9 @@ def write_body(out: Builder, text: str) -> None:
 
 def write_html_body(out: Builder, html: str) -> None:
     """An HTML mail."""
-    from selectolax.lexbor import LexborHTMLParser
+    from ragtune.ingest.parse.html import shown_page, write_html
 
-    from ragtune.ingest.parse.html import write_html
-
-    parser = LexborHTMLParser(html)
+    parser = shown_page(html, out)
     write_html(parser.body or parser.root, out, {"part": "body"})
 
 
@@ -107,6 +105,7 @@ def write_attachment(out: Builder, data: bytes, name: str, depth: int) -> None:
     for parsed in read:
         inner = part if len(read) == 1 else {"part": f"attachment {name}!/{parsed.name}"}
         out.append(parsed.text, parsed.map, inner, deeper=1)
+        out.left_out.take(parsed.left_out, "an attachment")
 
 
 def _walk(message: Message[Any, Any], out: Builder, depth: int, budget: list[int]) -> bool:
