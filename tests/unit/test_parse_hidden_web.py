@@ -86,6 +86,32 @@ def book(page: str) -> bytes:
 
 
 @pytest.mark.parametrize(
+    ("plain", "read"),
+    [
+        ("The price is 405 EUR a month.\n\nThe answer is zorqa, as was decided today.", False),
+        ("The price\nis 405 EUR a month: <https://example.org/?q=zorqa>\n\nBest", True),
+        ("* The price is 405 EUR a month *\nView [image: logo] zorqa", True),
+    ],
+)
+def test_plain_text_of_a_mail_is_read_where_the_mail_shows_it(plain: str, read: bool) -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "A note", "a@example.org", "b@example.org"
+    mail.set_content(plain)
+    mail.add_alternative("<p>The price is 405 EUR <b>a month</b>.</p>", subtype="html")
+    found = one(mail.as_bytes(), "a.eml")
+    assert "405 EUR a month" in found.text
+    assert (WORD in found.text) == read
+    assert found.left_out == (() if read else ("plain text that the mail does not show",))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html"])
+def test_bytes_hidden_in_marks_are_taken_out(name: str) -> None:
+    smuggled = "".join(chr(0xFE00 + n % 16) + chr(0xE0100 + n) for n in range(40))
+    found = one(f"A heart \u2764\ufe0f{smuggled} and 葛\U000e0100 stay.\u3164".encode(), name)
+    assert found.text == "A heart \u2764\ufe0f and 葛 stay."
+
+
+@pytest.mark.parametrize(
     "form",
     [
         '<p aria-hidden="true">{}</p>',
