@@ -24,7 +24,8 @@ _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*?\bs="(\d+)"')
 _LITERAL = re.compile(r'"([^"]*)"|\\(.)')
-_MAX_SHEET = 64 << 20  # above this, bare values must do
+_MAX_SHEET = 256 << 20  # above this, nothing is looked up in a sheet
+_MAX_FORMATTED = 64 << 20  # above this, bare values must do
 
 
 def show_number(number: float, code: str | None) -> str:
@@ -103,7 +104,9 @@ class Formats:
     def of_sheet(self, name: str) -> dict[tuple[int, int], str]:
         """Codes of the sheet's cells that have one."""
         codes: dict[tuple[int, int], str] = {}
-        data = self.sheets.get(name, ("", b""))[1] if self._codes else b""
+        data = self.sheets.get(name, ("", b""))[1]
+        if not self._codes or len(data) > _MAX_FORMATTED:
+            return codes
         for letters, row, style in _CELL.findall(data):
             if code := self._codes.get(int(style)):
                 column = 0
