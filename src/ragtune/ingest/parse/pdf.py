@@ -12,7 +12,7 @@ from ragtune.errors import DocumentError
 from ragtune.ingest.parse import ocr
 from ragtune.ingest.parse.base import Builder, Parsed, one_line
 from ragtune.ingest.parse.hidden import LeftOut
-from ragtune.ingest.parse.pdf_hidden import HiddenText, page_box, seen_lines
+from ragtune.ingest.parse.pdf_hidden import HiddenText
 from ragtune.ingest.parse.pdf_layout import (
     Page,
     Stack,
@@ -21,7 +21,7 @@ from ragtune.ingest.parse.pdf_layout import (
     drop_running,
     typical_leading,
 )
-from ragtune.ingest.parse.pdf_lines import Fragment, PageReader
+from ragtune.ingest.parse.pdf_lines import Fragment, PageReader, page_box, seen_lines
 from ragtune.ingest.parse.pdf_text import PdfWriter
 
 MAX_PAGES = 20_000

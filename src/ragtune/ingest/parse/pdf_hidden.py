@@ -9,7 +9,6 @@ unpainted text that OCR lays over a scan.
 from __future__ import annotations
 
 import ctypes
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from typing import Any
 
 import pypdfium2.raw as raw
 
-from ragtune.ingest.parse.hidden import TINY, WHITE, Colour, alike
-from ragtune.ingest.parse.pdf_lines import Fragment
+from ragtune.ingest.parse.hidden import WHITE, Colour, alike
 from ragtune.ingest.parse.pdf_picture import Box, Picture
 
 Span = tuple[int, int, str]  # first character, end, why it is not seen
@@ -31,8 +29,6 @@ _INK = 24  # difference of the lightest and darkest pixel: less is an empty area
 _SHARE = 0.4  # of the pixels around a word that must differ from its colour
 _LARGE = (20.0, 5.0)  # points: smaller areas are lines
 _MAX_OTHERS = 400  # areas and pictures that are looked at on one page
-_TINY = 0.6 * TINY  # of a line's box: no higher than its letters
-_WORDS = re.compile(r"\w{4}|\w+ \w+")
 _UNPAINTED = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
 _STROKED = (raw.FPDF_TEXTRENDERMODE_STROKE, raw.FPDF_TEXTRENDERMODE_STROKE_CLIP)
 _WITHOUT_PAINT = ("unpainted text", "transparent text")
@@ -306,39 +302,6 @@ class HiddenText:
             return None
         left, right, bottom, top = self._char
         return left, bottom, right, top
-
-
-def page_box(page: Any) -> Box:
-    """The part of a page that is shown, in its own coordinates."""
-    crop, media = page.get_cropbox(), page.get_mediabox()
-    return (
-        max(crop[0], media[0]), max(crop[1], media[1]),
-        min(crop[2], media[2]), min(crop[3], media[3]),
-    )  # fmt: skip
-
-
-def seen_lines(lines: list[list[Fragment]], shown: Box) -> tuple[list[list[Fragment]], list[str]]:
-    """The lines without what is too small to read or lies outside of the page; and why."""
-    reasons: list[str] = []
-    kept: list[list[Fragment]] = []
-    for line in lines:
-        left = []
-        for f in line:
-            outside = (
-                f.right <= shown[0]
-                or f.left >= shown[2]
-                or f.top <= shown[1]
-                or f.bottom >= shown[3]
-            )
-            if outside:
-                reasons.append("text outside of the page")
-            elif min(f.top - f.bottom, f.right - f.left) < _TINY and _WORDS.search(f.text):
-                reasons.append("tiny text")
-            else:
-                left.append(f)
-        if left:
-            kept.append(left)
-    return kept, reasons
 
 
 def _address(pointer: Any) -> int:
