@@ -1,6 +1,7 @@
 """The exported page in Chromium against Python: bytes, time a question by stage, the same answers.
 
     python -m benchmarks.browser               into benchmarks/results/browser.md and .json
+    python -m benchmarks.browser --build DIR   only makes the workspaces, for a run with --from DIR
 
 Two workspaces: the sample company with its own questions, and the first 2,000 paragraphs of SQuAD
 v1.1's development articles with 200 questions on them. Each has a router that learned from other
@@ -72,6 +73,7 @@ ENCODER = """async () => {
     await WebAssembly.compile(parts[`encoder-${variant}.wasm`]), parts['weights.bin'],
     json('networks.json').embedder);
   window.networks = { relaxed: await network('relaxed'), plain: await network('plain') };
+  window.stepped = networks.relaxed.stepped(json('networks.json').router.values);
   window.embedder = new Embedder(networks.relaxed, new Tokenizer(json('vocabulary.json')), 256);
   window.timed = async (run, tokens, times) => {
     const ids = Array.from({ length: tokens }, (_, n) => 2000 + ((n * 37) % 20000));
@@ -122,7 +124,8 @@ PEER = """async () => {
 }"""
 
 
-def company(root: Path) -> tuple[Workspace, list[str]]:
+def company(root: Path) -> list[str]:
+    """The sample company in a workspace with a router; the questions to ask."""
     shutil.copytree(demo.SAMPLE, root / "company")
     with workspace.init(root) as opened:
         opened.add([root / "company"])
@@ -134,18 +137,18 @@ def company(root: Path) -> tuple[Workspace, list[str]]:
                 (row["question"], row["evidence"][0]["document"] if row.get("evidence") else "")
             )
     asked = random.Random(0).sample([question for question, _ in rows], QUESTIONS)
-    return routed(root, [Question(*row) for row in rows if row[1]], asked), asked
+    teach(root, [Question(*row) for row in rows if row[1]], asked)
+    return asked
 
 
-def routed(root: Path, rows: list[Question], asked: list[str]) -> Workspace:
-    """The workspace in `root` with a router that learned from others than the `asked`."""
+def teach(root: Path, rows: list[Question], asked: list[str]) -> None:
+    """Gives the workspace in `root` a router that learned from others than the `asked`."""
     others = [row for row in rows if row.text not in set(asked)]
     taught = random.Random(1).sample(others, min(TAUGHT, len(others)))
     train(taught, root / DATA_FOLDER, threads=1)
-    return workspace.open(root)
 
 
-def squad(root: Path) -> tuple[Workspace, list[str]]:
+def squad(root: Path) -> list[str]:
     """One file an article, a section a paragraph, until there are PASSAGES passages."""
     data = json.loads((BENCH / "squad/dev-v1.1.reconstructed.json").read_text("utf-8"))["data"]
     (root / "articles").mkdir()
@@ -166,7 +169,19 @@ def squad(root: Path) -> tuple[Workspace, list[str]]:
     with workspace.init(root) as opened:
         opened.add([root / "articles"])
     asked = random.Random(0).sample(sorted({row.text for row in rows}), QUESTIONS)
-    return routed(root, rows, asked), asked
+    teach(root, rows, asked)
+    return asked
+
+
+KINDS = {"sample company": company, "SQuAD": squad}
+
+
+def build(folder: Path) -> None:
+    """Makes the workspaces, with the questions that they will be asked."""
+    for make in KINDS.values():
+        root = folder / make.__name__
+        root.mkdir(parents=True)
+        (root / "asked.json").write_text(json.dumps(make(root)), "utf-8")
 
 
 def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> dict[str, Any]:
@@ -292,6 +307,7 @@ def speed(page_folder: Path, browser: Any, asked: list[str]) -> dict[str, Any]:
     page.evaluate(PEER)
     runs = {
         "encoder, relaxed SIMD": "networks.relaxed.hidden(ids)",
+        "in two digits, for the router": "networks.relaxed.states(ids, [6], null, stepped)",
         "encoder, plain SIMD": "networks.plain.hidden(ids)",
         "onnxruntime-web": "peer(ids)",
     }
@@ -318,22 +334,28 @@ def speed(page_folder: Path, browser: Any, asked: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Runs everything and writes the result files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--build", type=Path, metavar="DIR", help="only make the workspaces there")
+    parser.add_argument("--from", type=Path, metavar="DIR", dest="made", help="measure with those")
+    options = parser.parse_args()
+    if options.build:
+        build(options.build)
+        return
     about = machine.describe("playwright")
     results: dict[str, Any] = {"about": about, "workspaces": {}}
     with tempfile.TemporaryDirectory() as inside, sync_playwright() as playwright:
+        if options.made is None:
+            build(Path(inside))
         chromium = shutil.which("chromium") or "/usr/bin/chromium"
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         results["browser"] = f"Chromium {browser.version}"
-        for name, build in (("sample company", company), ("SQuAD", squad)):
-            root = Path(inside) / build.__name__
-            root.mkdir()
-            opened, asked = build(root)
-            with opened:
+        for name, make in KINDS.items():
+            root = (options.made or Path(inside)) / make.__name__
+            asked = json.loads((root / "asked.json").read_text("utf-8"))
+            with workspace.open(root) as opened:
                 found = compare(opened, asked, browser, root)
             results["workspaces"][name] = found
             print(name, json.dumps(found, indent=1), flush=True)
-        results["encoder"] = speed(Path(inside) / "company" / "page", browser, asked)
+        results["encoder"] = speed(root / "page", browser, asked)
         browser.close()
     RESULTS.joinpath("browser.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     text = report(results, __doc__ or "", 5 * ROUNDS)
