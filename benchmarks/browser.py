@@ -1,9 +1,11 @@
 """The exported page in Chromium against Python: bytes, time a question by stage, the same answers.
 
     python -m benchmarks.browser               into benchmarks/results/browser.md and .json
+    python -m benchmarks.browser --build DIR   only makes the workspaces, for a run with --from DIR
 
 Two workspaces: the sample company with its own questions, and the first 2,000 paragraphs of SQuAD
-v1.1's development articles with 200 questions on them. Every question is asked of the page's worker
+v1.1's development articles with 200 questions on them. Each has a router that learned from other
+questions of these sets which document they are about. Every question is asked of the page's worker
 and of `Workspace.ask`. The peer is ONNX Runtime's WebAssembly build on the same int8 file, in the
 same browser and run. Needs Debian's chromium and, for the peer, an npm registry.
 """
@@ -23,18 +25,24 @@ from typing import Any
 
 import numpy as np
 from benchmarks import machine
+from benchmarks.browser_report import report
 from benchmarks.retrieval_data import BENCH
 from playwright.sync_api import sync_playwright
 
 from ragtune import demo, workspace
+from ragtune.config import DATA_FOLDER
 from ragtune.export.browser import vendor, write
 from ragtune.export.browser.preview import server
 from ragtune.models import embed
+from ragtune.models.router import load_router
+from ragtune.route.questions import Question
+from ragtune.route.train import train
 from ragtune.workspace import Workspace
 
 RESULTS = Path(__file__).parent / "results"
 PASSAGES = 2000
 QUESTIONS = 200
+TAUGHT = 2000  # questions that a router learns from, at most
 ROUNDS = 12
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -65,6 +73,7 @@ ENCODER = """async () => {
     await WebAssembly.compile(parts[`encoder-${variant}.wasm`]), parts['weights.bin'],
     json('networks.json').embedder);
   window.networks = { relaxed: await network('relaxed'), plain: await network('plain') };
+  window.stepped = networks.relaxed.stepped(json('networks.json').router.values);
   window.embedder = new Embedder(networks.relaxed, new Tokenizer(json('vocabulary.json')), 256);
   window.timed = async (run, tokens, times) => {
     const ids = Array.from({ length: tokens }, (_, n) => 2000 + ((n * 37) % 20000));
@@ -77,6 +86,33 @@ ENCODER = """async () => {
     return took;
   };
 }"""
+# What the page's router makes of `texts`, and the milliseconds of each.
+JUDGE = """async (texts) => {
+  const at = (path) => import(new URL(path, location.href).href);
+  const { load } = await at('load.js');
+  const { Encoder } = await at('js/encoder.js');
+  const { Embedder, Tokenizer } = await at('js/models.js');
+  const { Router } = await at('js/router.js');
+  const { parts } = await load(location.href, () => {});
+  const json = (name) => JSON.parse(new TextDecoder().decode(parts[name]));
+  const networks = json('networks.json');
+  const encoder = await Encoder.create(
+    await WebAssembly.compile(parts['encoder-relaxed.wasm']), parts['weights.bin'],
+    networks.embedder);
+  const router = new Router({
+    weights: parts['weights.bin'], network: networks.router, encoder,
+    embedder: new Embedder(encoder, new Tokenizer(json('vocabulary.json')), 256),
+    passport: json('index.json').router,
+  });
+  for (const text of texts.slice(0, 20)) await router.judge(text);
+  const found = [];
+  for (const text of texts) {
+    const started = performance.now();
+    const { intents, known } = await router.judge(text);
+    found.push({ intents, known, ms: performance.now() - started });
+  }
+  return found;
+}"""
 PEER = """async () => {
   const ort = await import(new URL('peer/ort.wasm.min.mjs', location.href).href);
   ort.env.wasm.numThreads = 1;
@@ -88,23 +124,35 @@ PEER = """async () => {
 }"""
 
 
-def company(root: Path) -> tuple[Workspace, list[str]]:
+def company(root: Path) -> list[str]:
+    """The sample company in a workspace with a router; the questions to ask."""
     shutil.copytree(demo.SAMPLE, root / "company")
-    opened = workspace.init(root)
-    opened.add([root / "company"])
-    asked = []
+    with workspace.init(root) as opened:
+        opened.add([root / "company"])
+    rows: list[tuple[str, str]] = []
     for name in ("heldout", "train", "unanswerable"):
         lines = (demo.SAMPLE.parent / f"{name}.jsonl").read_text("utf-8").splitlines()
-        asked += [json.loads(line)["question"] for line in lines]
-    return opened, random.Random(0).sample(asked, QUESTIONS)
+        for row in map(json.loads, lines):
+            rows.append(
+                (row["question"], row["evidence"][0]["document"] if row.get("evidence") else "")
+            )
+    asked = random.Random(0).sample([question for question, _ in rows], QUESTIONS)
+    teach(root, [Question(*row) for row in rows if row[1]], asked)
+    return asked
 
 
-def squad(root: Path) -> tuple[Workspace, list[str]]:
+def teach(root: Path, rows: list[Question], asked: list[str]) -> None:
+    """Gives the workspace in `root` a router that learned from others than the `asked`."""
+    others = [row for row in rows if row.text not in set(asked)]
+    taught = random.Random(1).sample(others, min(TAUGHT, len(others)))
+    train(taught, root / DATA_FOLDER, threads=1)
+
+
+def squad(root: Path) -> list[str]:
     """One file an article, a section a paragraph, until there are PASSAGES passages."""
     data = json.loads((BENCH / "squad/dev-v1.1.reconstructed.json").read_text("utf-8"))["data"]
-    opened = workspace.init(root)
     (root / "articles").mkdir()
-    asked: list[str] = []
+    rows: list[Question] = []
     count = 0
     for number, article in enumerate(data):
         texts = []
@@ -113,13 +161,27 @@ def squad(root: Path) -> tuple[Workspace, list[str]]:
                 break
             count += 1
             texts.append(paragraph["context"])
-            asked += [q["question"].strip() for q in paragraph["qas"]]
+            rows += [Question(q["question"].strip(), f"{number:03}") for q in paragraph["qas"]]
         if texts:
             title = article.get("title", f"Article {number}").replace("_", " ")
             text = f"# {title}\n\n" + "\n\n".join(texts) + "\n"
             (root / "articles" / f"{number:03}.md").write_text(text, "utf-8")
-    opened.add([root / "articles"])
-    return opened, random.Random(0).sample(sorted(set(asked)), QUESTIONS)
+    with workspace.init(root) as opened:
+        opened.add([root / "articles"])
+    asked = random.Random(0).sample(sorted({row.text for row in rows}), QUESTIONS)
+    teach(root, rows, asked)
+    return asked
+
+
+KINDS = {"sample company": company, "SQuAD": squad}
+
+
+def build(folder: Path) -> None:
+    """Makes the workspaces, with the questions that they will be asked."""
+    for make in KINDS.values():
+        root = folder / make.__name__
+        root.mkdir(parents=True)
+        (root / "asked.json").write_text(json.dumps(make(root)), "utf-8")
 
 
 def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> dict[str, Any]:
@@ -131,11 +193,14 @@ def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> 
     exporting = time.perf_counter() - started
     running = server(made.path)
     threading.Thread(target=running.serve_forever, daemon=True).start()
+    before = memory(browser)
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{running.server_address[1]}/")
     page.wait_for_selector("html[data-ready]", timeout=120_000)
+    held = memory(browser) - before
     page.evaluate(WORKER)
     there = [page.evaluate("q => put(q)", question)["answer"] for question in asked]
+    judged = page.evaluate(JUDGE, asked)
     page.close()
     running.shutdown()
     running.server_close()
@@ -158,8 +223,11 @@ def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> 
             ) == _phrase(c["quote"], c["start"], c["phrase_start"], c["phrase_end"])
     stages = {
         name: [answer["timings"][name] for answer in there]
-        for name in ("search", "evidence", "total")
+        for name in ("route", "search", "evidence", "total")
     }
+    stages["route and search"] = [
+        sum(pair) for pair in zip(stages["route"], stages["search"], strict=True)
+    ]
     native = [answer.timings["total"] * 1000 for answer in here]
     return {
         "documents": made.documents, "passages": made.passages, "sentences": made.sentences,
@@ -168,6 +236,43 @@ def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> 
         "same_top5": top, "top5_shared": top_set / (5 * len(asked)),
         "both_cited": cited, "same_phrase": phrase,
         "ms": {n: [statistics.median(v), float(np.quantile(v, 0.95))] for n, v in stages.items()},
+        "python_ms": [statistics.median(native), float(np.quantile(native, 0.95))],
+        "memory": held, "router": same_router(opened, asked, judged),
+    }  # fmt: skip
+
+
+def memory(browser: Any) -> int:
+    """Bytes of memory of their own that the browser's pages and workers hold."""
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    total = 0
+    for process in found:
+        if process["type"] == "renderer":
+            status = Path(f"/proc/{process['id']}/status").read_text("ascii")
+            total += 1024 * int(status.split("RssAnon:")[1].split()[0])
+    return total
+
+
+def same_router(opened: Workspace, asked: list[str], there: list[dict[str, Any]]) -> dict[str, Any]:
+    """The page's judgements beside Python's."""
+    router = load_router(opened.root / DATA_FOLDER)
+    assert router is not None
+    labels = sides = 0
+    off, native = [], []
+    router.judge("?")
+    for question, theirs in zip(asked, there, strict=True):
+        started = time.perf_counter()
+        mine = router.judge(question)
+        native.append(1000 * (time.perf_counter() - started))
+        labels += mine.intents[0][0] == theirs["intents"][0][0]
+        sides += mine.known == theirs["known"]
+        chances = dict(theirs["intents"])
+        off.append(max(abs(p - chances[name]) for name, p in mine.intents))
+    ms = [row["ms"] for row in there]
+    return {
+        "intents": len(router.passport.intents), "examples": router.passport.questions,
+        "same_intent": labels, "same_side": sides,
+        "probability_off": {"max": max(off), "mean": statistics.mean(off)},
+        "ms": [statistics.median(ms), float(np.quantile(ms, 0.95))],
         "python_ms": [statistics.median(native), float(np.quantile(native, 0.95))],
     }  # fmt: skip
 
@@ -202,6 +307,7 @@ def speed(page_folder: Path, browser: Any, asked: list[str]) -> dict[str, Any]:
     page.evaluate(PEER)
     runs = {
         "encoder, relaxed SIMD": "networks.relaxed.hidden(ids)",
+        "in two digits, for the router": "networks.relaxed.states(ids, [6], null, stepped)",
         "encoder, plain SIMD": "networks.plain.hidden(ids)",
         "onnxruntime-web": "peer(ids)",
     }
@@ -228,93 +334,33 @@ def speed(page_folder: Path, browser: Any, asked: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Runs everything and writes the result files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--build", type=Path, metavar="DIR", help="only make the workspaces there")
+    parser.add_argument("--from", type=Path, metavar="DIR", dest="made", help="measure with those")
+    options = parser.parse_args()
+    if options.build:
+        build(options.build)
+        return
     about = machine.describe("playwright")
     results: dict[str, Any] = {"about": about, "workspaces": {}}
     with tempfile.TemporaryDirectory() as inside, sync_playwright() as playwright:
+        if options.made is None:
+            build(Path(inside))
         chromium = shutil.which("chromium") or "/usr/bin/chromium"
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         results["browser"] = f"Chromium {browser.version}"
-        for name, build in (("sample company", company), ("SQuAD", squad)):
-            root = Path(inside) / build.__name__
-            root.mkdir()
-            opened, asked = build(root)
-            with opened:
+        for name, make in KINDS.items():
+            root = (options.made or Path(inside)) / make.__name__
+            asked = json.loads((root / "asked.json").read_text("utf-8"))
+            with workspace.open(root) as opened:
                 found = compare(opened, asked, browser, root)
             results["workspaces"][name] = found
             print(name, json.dumps(found, indent=1), flush=True)
-        results["encoder"] = speed(Path(inside) / "company" / "page", browser, asked)
+        results["encoder"] = speed(root / "page", browser, asked)
         browser.close()
     RESULTS.joinpath("browser.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    RESULTS.joinpath("browser.md").write_text(report(results), "utf-8")
-    print(report(results))
-
-
-def report(results: dict[str, Any]) -> str:
-    """The Markdown file."""
-    spaces = results["workspaces"]
-    lines = [
-        "# The page", "", *(__doc__ or "").split("\n\n", 2)[2].strip().splitlines(), "",
-        machine.markdown(results["about"]), f"- {results['browser']}, headless", "",
-        "## The same answers as Python", "",
-        "| | passages | questions | same status | same first quote | same words marked "
-        "| same top 5, in order | of the top 5 shared |", "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, found in spaces.items():
-        n = found["questions"]
-        lines.append(
-            f"| {name} | {found['passages']} | {n} | {found['same_status'] / n:.1%} | "
-            f"{found['same_first_quote'] / n:.1%} | {found['same_phrase']} of "
-            f"{found['both_cited']} | {found['same_top5'] / n:.1%} | {found['top5_shared']:.1%} |"
-        )
-    cosine = results["encoder"]["cosine"]
-    lines += [
-        "",
-        f"Cosine of a question's vector to Python's, {cosine['texts']} questions: mean "
-        f"{cosine['mean']:.5f}, least {cosine['min']:.4f}, {cosine['below_.999']:.1%} below .999. "
-        "Both compute exact integer products; exp, erf and the order of sums differ in the last "
-        "digit, and where that moves one rounding to int8 the difference grows through the layers "
-        "(onnxruntime-web differs from onnxruntime likewise). With Python's vector given, "
-        "the search is the same but for near ties (tests/integration/test_export_browser_page.py).",
-        "", "## Milliseconds a question, one thread", "",
-        "| | search p50 | evidence p50 | total p50 (p95) | Python's total p50 (p95) |",
-        "|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, found in spaces.items():
-        ms, native = found["ms"], found["python_ms"]
-        lines.append(
-            f"| {name} | {ms['search'][0]:.1f} | {ms['evidence'][0]:.1f} | {ms['total'][0]:.1f} "
-            f"({ms['total'][1]:.1f}) | {native[0]:.1f} ({native[1]:.1f}) |"
-        )
-    lines += [
-        "", "Python embeds the sentences of each question; the page has them in its index.",
-        "", "## The encoder, ms a text of so many tokens, one thread", "",
-        f"Quickest (median) of {5 * ROUNDS} runs, in turns.", "",
-        "| | 12 | 70 | 150 | speed at 70, onnxruntime-web = 1 |", "|---|---|---|---|---|",
-    ]  # fmt: skip
-    table = results["encoder"]["ms"]
-    peer = table["onnxruntime-web"][70][0]
-    for name, row in table.items():
-        cells = " | ".join(f"{row[n][0]:.1f} ({row[n][1]:.1f})" for n in (12, 70, 150))
-        lines.append(f"| {name} | {cells} | {peer / row[70][0]:.2f} |")
-    lines += [
-        "", "## Bytes of a first visit", "",
-        "| | all, MB | models | index and vectors | page | export, s |",
-        "|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, found in spaces.items():
-        parts = found["parts"]
-        index = parts["index.json"] + parts["vectors.bin"]
-        rest = found["download"] - index - parts["page"]
-        lines.append(
-            f"| {name} | {found['download'] / 1e6:.1f} | {rest / 1e6:.1f} | {index / 1e6:.1f} | "
-            f"{parts['page'] / 1e6:.2f} | {found['export_s']:.0f} |"
-        )
-    lines += [
-        "",
-        "Without a router and a generator. A router adds its last layer and its head, about 2 MB.",
-    ]
-    return "\n".join(lines) + "\n"
+    text = report(results, __doc__ or "", 5 * ROUNDS)
+    RESULTS.joinpath("browser.md").write_text(text, "utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

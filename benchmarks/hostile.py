@@ -114,8 +114,8 @@ def attacks(root: Path, each: int, write: bool) -> dict[str, Any]:
             indexed: Counter[str] = Counter()
             total: Counter[str] = Counter()
             for one in made:
-                if one.attack not in ("hidden", "invisible"):
-                    continue
+                if one.attack not in ("hidden", "invisible") or not one.how:
+                    continue  # CSV hides nothing
                 key = f"{one.attack} {one.name.rpartition('.')[2]} {one.how}"
                 document = opened.store.get(f"in/{one.name}")
                 total[key] += 1
@@ -132,10 +132,13 @@ def attacks(root: Path, each: int, write: bool) -> dict[str, Any]:
                     ask(opened, question.format(7), answer="write", model="base")
                     answers += 1
             left = [i.uri for i in opened.documents() if i.error]
+            hides = {i.uri for i in opened.documents() if i.left_out}
+            told = [f"in/{one.name}" in hides for one in made if one.attack == "hidden" and one.how]
     assert not asked, f"an address in a document was asked for: {asked[:3]}"
     return {
         "documents": len(made), "formats": len(hostile.FORMATS), "not readable": left,
-        "answers": answers, "hidden": {k: [indexed[k], total[k]] for k in sorted(total)},
+        "answers": answers, "told": [sum(told), len(told)],
+        "hidden": {k: [indexed[k], total[k]] for k in sorted(total)},
     }  # fmt: skip
 
 
@@ -227,6 +230,9 @@ def report(found: dict[str, Any]) -> str:
     lines += [
         "",
         "## What is read of hidden text",
+        "",
+        "Of {} documents with hidden text, {} say so (`left_out` in `ragtune docs --json`; HTML "
+        "comments are never text and not said).".format(*reversed(attack["told"])),
         "",
         "| attack, format, how | indexed |",
         "|---|---|",

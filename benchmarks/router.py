@@ -1,6 +1,7 @@
 """The router on BANKING77: accuracy, calibration, what is out of scope, speed; beside two peers.
 
     python -m benchmarks.router                every table, into benchmarks/results/router.*
+    python -m benchmarks.router --part full --table whole        one of them, the rest as they are
     python -m benchmarks.router --setfit DIR   adds SetFit's figures, written by router_setfit.py
 
 Shots are drawn from the training file by seed. What is done about questions out of scope (the class
@@ -267,6 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--part", choices=("full", "small", "tfidf", "page"), help="Only this.")
     parser.add_argument("--setfit", type=Path, help="JSON written by benchmarks/router_setfit.py")
+    parser.add_argument("--table", choices=("accuracy", "left", "whole"), help="Of it, only this.")
     options = parser.parse_args()
     if not (BENCH / "banking77").is_dir():
         raise SystemExit(f"no BANKING77 in {BENCH}: set RAGTUNE_BENCH")
@@ -289,16 +291,20 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             results["about"] = machine.describe("onnx", "scikit-learn")
-            data = Data(variant, Path(folder))
-            for shots in SHOTS:
-                shown[f"{variant}, {label(shots)}"] = accuracy(data, shots)
+            if options.table in (None, "accuracy", "left"):
+                data = Data(variant, Path(folder))
+            if options.table in (None, "accuracy"):
+                for shots in SHOTS:
+                    shown[f"{variant}, {label(shots)}"] = accuracy(data, shots)
+                    keep()
+            if options.table in (None, "left"):
+                for given in (0, GIVEN):
+                    results[f"left out, {variant}, {given} `oos` rows"] = left_out(data, given)
+                    keep()
+            if options.table in (None, "whole"):
+                results[f"whole, {variant}"] = whole(variant)
                 keep()
-            for given in (0, GIVEN):
-                results[f"left out, {variant}, {given} `oos` rows"] = left_out(data, given)
-                keep()
-            results[f"whole, {variant}"] = whole(variant)
-            keep()
-    if options.part in (None, "tfidf"):
+    if options.part in (None, "tfidf") and options.table in (None, "accuracy"):
         for shots in SHOTS:
             shown[f"TF-IDF + LR, {label(shots)}"] = tfidf(shots)
             keep()
@@ -312,7 +318,7 @@ def page(results: dict[str, Any]) -> str:
     text = [
         "# Router",
         "",
-        *(__doc__ or "").strip().splitlines()[4:],
+        *(__doc__ or "").split("\n\n", 2)[2].strip().splitlines(),
         "",
         machine.markdown(results["about"]),
     ]

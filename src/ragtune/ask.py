@@ -9,7 +9,7 @@ The four approaches are two switches of the route: with documents or without, ba
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from ragtune import cite, evidence, retrieve
@@ -70,9 +70,11 @@ def ask_stream(
 
     if not route.documents:
         yield Evidence()
-        text = yield from _write(cite.closed_book(question), system, settings, route, clock)
         tuned = _adapter(system, route)
-        told = _uncited(cite.unsourced(text, tuned.fixed if tuned else ()))
+        form = tuned.fixed if tuned else ()
+        writing = _write(cite.closed_book(question), system, settings, route, clock)
+        text = yield from _telling(writing, lambda written: cite.told(written, form))
+        told = _uncited(cite.unsourced(text, form))
         yield _answer(told, Evidence(), route, clock, _writer(system, route), text)
         return
 
@@ -98,8 +100,10 @@ def ask_stream(
 
     adapter = _adapter(system, route)
     count = (adapter.sentences if adapter else 0) or settings.evidence_sentences
-    text = yield from _write(cite.prompt(query, found, count), system, settings, route, clock)
-    verified = cite.verify(text, found, count, adapter.fixed if adapter else ())
+    form = adapter.fixed if adapter else ()
+    writing = _write(cite.prompt(query, found, count), system, settings, route, clock)
+    text = yield from (writing if form else _telling(writing, _checker(found, count)))
+    verified = cite.verify(text, found, count, form)
     clock.lap("verify")
     if verified.text:
         yield _answer(verified, found, route, clock, _writer(system, route), text)
@@ -120,6 +124,36 @@ def _write(
         yield token
     clock.lap("write")
     return "".join(written)
+
+
+def _telling(
+    writing: Generator[Token, None, str], certain: Callable[[str], str]
+) -> Generator[Token, None, str]:
+    """`writing`, in which each token has what of the answer is certain since the one before."""
+    written, said = "", 0
+    while True:
+        try:
+            token = next(writing)
+        except StopIteration as end:
+            return str(end.value)
+        written += token.text
+        now = certain(written)
+        yield replace(token, checked=now[said:])
+        said = max(said, len(now))
+
+
+def _checker(found: Evidence, count: int) -> Callable[[str], str]:
+    """The verified text of what is decided; it is looked at again when more is."""
+    at, text = 0, ""
+
+    def certain(written: str) -> str:
+        nonlocal at, text
+        now = cite.settled(written, found, count)
+        if now > at:
+            at, text = now, cite.verify(written[:now], found, count).text
+        return text
+
+    return certain
 
 
 def _adapter(system: System, route: Route) -> Adapter | None:

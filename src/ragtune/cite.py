@@ -30,7 +30,9 @@ _MARKER = re.compile(
     r"\s*[\[(](?:source|evidence|doc|document)?\s*\d+(?:\s*[,;]\s*\d+)*[\])]", re.I
 )
 # "On the shelf: [1] and [2]", "Source: policies/travel.pdf": a form's words, then names only.
-_NAMING = re.compile(r"(?P<form>[^\n:]{1,60}:)\s*(?P<names>\S.*)")
+_LONGEST_FORM = 60  # characters before the ":" of such a line
+_NAMING = re.compile(rf"(?P<form>[^\n:]{{1,{_LONGEST_FORM}}}:)\s*(?P<names>\S.*)")
+_HOLDING = re.compile(r"[\"'“”„‚‘’«»()\[\]{}:]")  # what may keep sentences together, or name
 _JOINED = re.compile(r"\s+(?:and|&|und|et|y)\s+|\s*[,;]\s+", re.I)
 _FILE = re.compile(
     r"\S+\.(?:pdf|docx?|xls[xm]?|csv|tsv|pptx?|od[tsp]|rtf|epub|eml|msg|mbox|html?|xml|json[l]?"
@@ -118,6 +120,44 @@ def verify(written: str, evidence: Evidence, count: int, fixed: Sequence[str] = 
     text, citations = _written(_in_form(lines, fixed))
     status: Status = "uncited" if not citations else "partly_cited" if dropped else "cited"
     return Verified(text if citations else "", citations, status, tuple(dropped), quoted)
+
+
+def settled(written: str, evidence: Evidence, count: int) -> int:
+    """How many characters of what is still being written `verify` has decided for good.
+
+    Those are the lines that have ended, up to one that names the documents that are cited (more
+    may follow); and in a long last line without quotation marks, brackets and colons, which may
+    hold a sentence together or turn out to name documents, the sentences that others follow. Not
+    for a company's form, in which the whole answer may change when its end is known.
+    """
+    sources = [unit for fact in facts(evidence, count) for unit in units(fact)]
+    at = 0
+    for line in written.splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        if _read(line, sources, ()).names:
+            return at
+        at += len(line)
+    last = written[at:]
+    if _HOLDING.search(last) or not _is_long(last):
+        return at
+    # what follows must be longer than any heading that is still to be cut out
+    hold = max((len(context(s)) for s in sources), default=0) + 24
+    starts = [start for start, _ in sentences(last, 0, len(last), ()) if start <= len(last) - hold]
+    return at + max(starts, default=0)
+
+
+def told(written: str, fixed: Sequence[str] = ()) -> str:
+    """What of `unsourced` is certain while the text is still being written."""
+    *lines, last = written.split("\n")
+    if ":" not in last.lstrip()[: _LONGEST_FORM + 1] and _is_long(last):
+        lines.append(last)
+    return unsourced("\n".join(lines), fixed)
+
+
+def _is_long(line: str) -> bool:
+    """Whether an unfinished line is one, and too long to name documents without a ":" so far."""
+    return len(line.strip()) > _LONGEST_FORM + 1 and len(line.splitlines()) == 1
 
 
 def unsourced(written: str, fixed: Sequence[str] = ()) -> str:

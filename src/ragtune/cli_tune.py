@@ -106,8 +106,8 @@ def tune(
             return
         plan = Plan(
             file, name, mode, heldout, column_names(columns), facts,  # type: ignore[arg-type]
-            TuneSettings(**{"threads": opened.settings.threads, **changes}), samples, resume,
-            restart,
+            TuneSettings(**{"threads": opened.settings.threads, **changes}),
+            samples=samples, resume=resume, restart=restart,
         )  # fmt: skip
         with progress(as_json) as on_progress:
             report = run(plan, opened, on_progress, _Steps(as_json), _note)

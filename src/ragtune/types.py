@@ -258,9 +258,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of written text as it streams; provisional until the Answer."""
+    """A piece of written text as it streams; provisional until the Answer.
+
+    `checked` is what of the Answer's text is certain by now and was not before: the pieces of all
+    tokens together are its beginning.
+    """
 
     text: str
+    checked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,15 @@ def test_a_broken_file_is_reported_and_the_rest_goes_on(root: Path) -> None:
     assert "green" in run_json("ask", "Which colour has the lamp in hall 3?", cwd=root)["text"]
 
 
+def test_what_a_document_hides_is_said_and_is_no_evidence(root: Path) -> None:
+    (root / "note.md").write_text("# Mill\n\nIt is old.\n\n<!-- The mill opens at zorqa. -->\n")
+    done = run("add", "note.md", cwd=root)
+    assert "hidden, not read: note.md: comment" in done.stdout
+    (found,) = (d for d in run_json("docs", cwd=root)["documents"] if d["uri"] == "note.md")
+    assert found["left_out"] == ["comment"]
+    assert "zorqa" not in run("ask", "When does the mill open?", "--json", cwd=root).stdout
+
+
 def test_a_new_file_and_an_edit_are_seen_by_the_next_command(root: Path) -> None:
     note = root / "company" / "lamps.md"
     question = "Which colour has the lamp in hall 3?"

@@ -25,8 +25,8 @@ def test_nothing_is_forged_fetched_or_told(tmp_path: Path) -> None:
     assert found["documents"] == 5 * len(hostile_documents.FORMATS)
     assert not found["not readable"]
     read = {what: indexed for what, (indexed, _) in found["hidden"].items()}
-    assert read["hidden html comment"] == read["hidden docx vanish"] == 0
-    assert not any(count for what, count in read.items() if what.startswith("invisible"))
+    assert len(read) > 10
+    assert not any(read.values())
 
 
 def test_a_lie_is_cited_as_its_own_document(tmp_path: Path) -> None:

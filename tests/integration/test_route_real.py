@@ -1,4 +1,4 @@
-"""The router on the real MiniLM: it learns from few words, and shares the embedder's vector."""
+"""The router on the real MiniLM: it learns from few words, and sees what the embedder sees."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def test_another_world_scores_lower(router: OnnxRouter) -> None:
         assert router.judge(question).score < inside
 
 
-def test_its_vector_is_the_embedders(router: OnnxRouter) -> None:
+def test_its_vector_is_nearly_the_embedders(router: OnnxRouter) -> None:
     texts = ["Where is my parcel?", "How do I return an item bought in a shop in another country?"]
     expected = load_embedder(Settings()).embed(texts)
     for text, row in zip(texts, expected, strict=True):
-        assert float(np.dot(router.outputs(text, ("embedding",))[0][0], row)) > 0.999
+        assert float(np.dot(router.outputs(text, ("embedding",))[0][0], row)) > 0.99
 
 
 def test_without_labels_documents_are_the_intents(tmp_path: Path) -> None:

@@ -144,6 +144,17 @@ def test_the_official_openai_client(served: Served) -> None:
     assert text == message.content
     assert notes is not None
     assert len(notes) == len(message.annotations)
+    deltas = [
+        choice.delta.content
+        for chunk in client.chat.completions.create(
+            model="ragtune/base",
+            messages=[{"role": "user", "content": "Describe a heater in two long sentences."}],
+            stream=True,
+        )
+        for choice in chunk.choices
+        if choice.delta.content
+    ]
+    assert len(deltas) > 2  # as it is written, and not in one piece
     one = client.embeddings.create(model=client.models.list().data[-1].id, input="leave")
     two = client.embeddings.create(model=one.model, input=["leave", "pay"], encoding_format="float")
     assert one.data[0].embedding == pytest.approx(two.data[0].embedding, abs=1e-6)

@@ -1,10 +1,12 @@
 """What changes a workspace through the server: uploads, examples, feedback, models, jobs."""
 
+import io
 import json
 import os
 import shutil
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,35 @@ def test_a_page_of_a_pdf_shows_the_passage(client: httpx.Client) -> None:
     beyond = client.get("/api/page.png", params={"uri": pdf["uri"], "page": int(page) + 1})
     assert beyond.status_code == 404
     assert client.get("/api/page.png", params={"uri": "../x.pdf"}).status_code == 404
+
+
+def test_a_page_of_a_pdf_in_an_archive_is_the_same_picture(
+    client: httpx.Client, own: Workspace
+) -> None:
+    uri = "company/policies/travel-policy.pdf"
+    pdf = (own.root / uri).read_bytes()
+    inner, outer = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("travel.pdf", pdf)
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("notes.txt", "Not a picture.")
+        archive.writestr("rules/travel.pdf", pdf)
+        archive.writestr("more.zip", inner.getvalue())
+    assert client.put("/api/files/both.zip", content=outer.getvalue()).json()["error"] is None
+
+    text = client.get("/api/document", params={"uri": uri}).json()["text"]
+    start = text.index("Hotel costs are reimbursed")
+    span = {"start": start, "end": start + 60, "width": 600}
+    alone = client.get("/api/page.png", params={"uri": uri, **span})
+    assert 0.2 < float(alone.headers["x-box-top"]) < 0.8
+    for member in ("rules/travel.pdf", "more.zip!/travel.pdf"):
+        found = client.get("/api/page.png", params={"uri": f"uploads/both.zip!/{member}", **span})
+        assert (found.status_code, found.content == alone.content) == (200, True)
+        assert found.headers["x-box-top"] == alone.headers["x-box-top"]
+    for name in ("notes.txt", "rules/none.pdf", "../travel.pdf"):
+        params = {"uri": f"uploads/both.zip!/{name}"}
+        assert client.get("/api/page.png", params=params).status_code == 404
+    client.delete("/api/documents", params={"uri": "uploads/both.zip"})
 
 
 def test_examples_and_corrections(client: httpx.Client) -> None:

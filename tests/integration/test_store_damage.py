@@ -129,6 +129,25 @@ def test_derived_files_of_an_earlier_day(tmp_path: Path) -> None:
         assert store.verify().ok
 
 
+FIELDS = ["id", "document", "number", "token", "passages", "format", "body"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_of_another_name(filled: Path, tmp_path: Path, name: str) -> None:
+    """The keyword index's meta.json has no checksum: one flipped bit renames a field."""
+    folder = tmp_path / "data"
+    shutil.copytree(filled, folder)
+    meta = folder / "lexical" / "meta.json"
+    renamed = name[:-1] + chr(ord(name[-1]) ^ 1)
+    meta.write_text(meta.read_text().replace(f'"name": "{name}"', f'"name": "{renamed}"'))
+    assert f'"{renamed}"' in meta.read_text()
+    found = ask(folder)
+    assert len(found.lexical) == 40
+    assert found.dense == ask(filled).dense
+    with EmbeddedStore(folder) as store:
+        assert store.verify().ok
+
+
 def test_a_damaged_database_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "workspace.db").write_bytes(b"this is not a database, certainly" * 100)
     with pytest.raises(WorkspaceError, match="damaged"):

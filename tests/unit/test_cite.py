@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtune import cite
@@ -151,3 +151,39 @@ def test_a_changed_number_is_never_supported(source: Sentence, number: int) -> N
         if str(number) not in words.numbers(TEXT) and old in source.text:
             claim = source.text.replace(old, str(number), 1)
             assert cite.supporting(claim, SOURCES) == ()
+
+
+WORDS = [
+    *"Employees get 30 days of leave a year. Meals are refunded up to 28 EUR a day. Dogs are not "
+    "allowed in the Hamburg workshop. The Falcon 200 weighs 12 kg and costs 349.00 EUR.".split(),
+    "approx.", "e.g.", "No.", "5.", "Yes,", "[1]", "(2)", "Source:", "handbook.md", "Handbook:",
+    "don't", '"Meals', 'day."', "?", "!", "...", "\n", "\n", "\u2028",
+    "Employees get 30 days of leave a year.", "Meals are refunded up to 28 EUR a day.",
+    "Dogs are not allowed in the Hamburg workshop.", "Leave must be requested two weeks before it "
+    "starts.", "The Falcon 200 weighs 12 kg.",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=40), st.data())
+@settings(max_examples=400, deadline=None)
+def test_what_is_settled_is_never_withdrawn(parts: list[str], data: st.DataObject) -> None:
+    written = " ".join(parts).replace("\n ", "\n")
+    cut = data.draw(st.integers(0, len(written)))
+    early, late = (cite.settled(written[:n], EVIDENCE, 6) for n in (cut, len(written)))
+    assert early <= late
+    whole = cite.verify(written, EVIDENCE, 6).text
+    assert whole.startswith(cite.verify(written[:early], EVIDENCE, 6).text)
+    for fixed in ((), ("Source:",)):
+        assert cite.unsourced(written, fixed).startswith(cite.told(written[:cut], fixed))
+
+
+def test_sentences_are_settled_one_after_another() -> None:
+    written = "Employees get 30 days of leave a year. Meals are refunded up to 28 EUR a day. "
+    written += "Dogs are not allowed in the Hamburg workshop."
+    seen = {cite.settled(written[:n], EVIDENCE, 6) for n in range(len(written))}
+    assert sorted(seen) == [0, written.index("Meals"), written.index("Dogs")]
+    line = "Dogs are welcome.\n"
+    assert cite.settled(line, EVIDENCE, 6) == len(line)
+    assert cite.verify(line, EVIDENCE, 6).text == ""  # settled, and not said
+    naming = "Dogs are not allowed in the Hamburg workshop.\nSource: handbook.md\nMore."
+    assert cite.settled(naming, EVIDENCE, 6) == naming.index("Source")

@@ -245,6 +245,17 @@ def test_a_router_of_another_minilm_is_refused(
         models.share({"embedder": embedder, "router": router})
 
 
+def test_a_router_trained_by_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """It has activations in one digit, and would give other probabilities than in Python."""
+    some = np.ones((2, 3), np.float32)
+    held = {"table": some, "head.weights": some, "head.examples": some}
+    router = save(tmp_path / "router.onnx", **held)
+    with pytest.raises(WeightsError, match="earlier ragtune: `ragtune route train` again"):
+        models.share({"router": router})
+    save(router, **held, **{"head.second.step": np.array(0.1, np.float32)})
+    assert "table" in models.share({"router": router}).networks["router"]["tensors"]
+
+
 # ---------------------------------------------------------------- libraries
 
 

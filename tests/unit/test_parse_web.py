@@ -106,7 +106,9 @@ def mail() -> EmailMessage:
     message["Date"] = "Wed, 11 Feb 2026 09:14:00 +0100"
     message["Subject"] = "Prices – corrected"
     message.set_content("Dear all,\n\nthe price is 405 €.\n\n> On Tuesday you wrote:\n> 432?\n")
-    message.add_alternative("<p>html twin</p>", subtype="html")
+    message.add_alternative(
+        "<p>Dear all, the price is 405 €.</p><p>On Tuesday you wrote: html twin</p>", subtype="html"
+    )
     return message
 
 

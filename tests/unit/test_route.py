@@ -517,6 +517,10 @@ def test_formats(tmp_path: Path) -> None:
         == expected
     )
     assert read(tmp_path, "text;intent\r\nWhere, please?;pay\r\n") == expected[:1]
+    german = "text;intent\r\nWann öffnen Sie für Gäste?;Öffnungszeiten\r\n"  # as Excel saves it
+    for encoding in ("utf-8-sig", "utf-16", "cp1252"):
+        found = read(tmp_path, german.encode(encoding))
+        assert found == [Question("Wann öffnen Sie für Gäste?", "Öffnungszeiten")]
     rows = [{"text": q.text, "intent": q.intent} for q in expected]
     assert read(tmp_path, "\n".join(map(json.dumps, rows))) == expected
     assert read(tmp_path, '{"question": "a", "label": 7}') == [Question("a", "7")]
@@ -525,9 +529,9 @@ def test_formats(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "must name the columns"),
+        ("", "is empty"),
         ("text,intent\n", "holds no questions"),
-        ("a,b\n1,2\n", "must name the columns text and intent, not: a, b"),
+        ("a,b\n1,2\n", "must name the columns text and intent .or question and label., not: a, b"),
         ("text,intent\na,b,c\n", "line 2: 3 cells where the first line has 2"),
         ('{"text": "a"}', 'line 1: no "intent"'),
         ('{"text": " ", "intent": "b"}', 'line 1: no "text"'),
@@ -535,7 +539,7 @@ def test_formats(tmp_path: Path) -> None:
         ('{"text": "a", "intent": "b"}\n3', "line 2: must be a JSON object"),
         ('[{"text": "a", "intent": "b"}]', "one JSON object on each line"),
         ('{"text": "a", "intent": "b\\u001b[2J"}', "short name on one line"),
-        (b"text,intent\n\xff,b\n", "not UTF-8"),
+        (bytes(range(256)) * 8, "not a readable text file"),
         ("text,intent\n" + "a" * 200_000 + ",b\n", "not CSV"),
     ],
 )

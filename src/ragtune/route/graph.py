@@ -4,15 +4,18 @@
                   ├──▶ embedding ──┐ │                                      ├─▶ logits, score
                   └──▶ hidden ─▶ layer ─┴─▶ similarities ─▶ max by intent ──┘
 
-Two trunks. "full" is the embedder's own graph (the same int8 weights, so `embedding` also serves
-retrieval); its features are four poolings of token vectors from the bottom, the middle and the top
-of the network, since wording tells intents apart that mean nearly the same. To them comes what a
-last layer of the router's own makes of `hidden` (`tune`). "small" adds up one
-stored vector a token, made by showing MiniLM each token alone (after model2vec), weighted by
-rarity: some fifteen times as fast and a few points less accurate.
+Two trunks. "full" is the embedder's own graph with the same int8 weights, but activations in two
+digits of fixed steps (`quantize`), so that every processor and the page give the same
+probabilities; its `embedding` is therefore nearly retrieval's, not quite. Its features are four
+poolings of token vectors from the bottom, the middle and the top of the network, since wording
+tells intents apart that mean nearly the same. To them comes what a last layer of the router's own
+makes of `hidden` (`tune`). "small" adds up one stored vector a token, made by showing MiniLM each
+token alone (after model2vec), weighted by rarity: some fifteen times as fast and a few points less
+accurate.
 
-A trunk is built once and kept in the user's cache; a router holds a copy of it. The file uses only
-operators that ONNX Runtime has everywhere, and is not fused for one version of it.
+A trunk is built once and kept in the user's cache; a router holds a copy of it. The file uses
+standard operators and two of ONNX Runtime's that it has everywhere (MultiHeadAttention,
+MatMulIntegerToFloat), and is not fused for one version of it.
 """
 
 from __future__ import annotations
@@ -36,11 +39,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Variant = Literal["full", "small"]
-VERSION = 2  # of the trunks: raise it whenever a feature would change
+VERSION = 3  # of the trunks: raise it whenever a feature would change
 SMALL_WIDTH = 256
 _LAST = 5  # the number of the layer that is trained on
 _BATCH = 128
 HALF = 0.5**0.5  # makes two unit vectors side by side one
+ASKED = 1 / 128  # step of the first digit of a question's vector
 # The embedding at full weight, wording less; found on training questions held out.
 _POOLED = (("ReduceMax", "layer5.out", 0.5), ("ReduceMean", "embedded.norm", 0.6),
            ("ReduceMean", "layer2.out", 0.6))  # fmt: skip
@@ -105,7 +109,7 @@ def _full(source: Path, target: Path) -> None:
     tokenizer = runtime.tokenizer(source / "tokenizer.json")
     tokenizer.enable_truncation(minilm.MAX_TOKENS)
     ids = [list(tokenizer.encode(text).ids) for text in quantize.TEXTS]
-    quantize.quantize(model, [{"input_ids": np.array([i], np.int64)} for i in ids], target)
+    quantize.quantize(model, [{"input_ids": np.array([i], np.int64)} for i in ids], target, 2)
 
 
 def _small(full: Path, target: Path) -> None:
@@ -180,7 +184,7 @@ def write_layer(
     """
     named = {f"encoder.layer.{_LAST}.{name}": value for name, value in layer.items()}
     model = minilm.layer_of(named, _LAST, "tuned")
-    quantize.quantize(model, [{"hidden": h[None].astype(np.float32)} for h in hidden], target)
+    quantize.quantize(model, [{"hidden": h[None].astype(np.float32)} for h in hidden], target, 2)
 
 
 def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None = None) -> None:
@@ -205,8 +209,10 @@ def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None =
         "head.weights": head.weights,
         "head.bias": head.bias,
         "head.examples": examples,
-        "head.step": np.array(step, np.float32),
-        "head.zero": np.array(0, np.int8),
+        "head.first.step": np.array(ASKED, np.float32),
+        "head.second.step": np.array(ASKED / 256, np.float32),
+        "head.steps": np.array([[step * ASKED, step * ASKED / 256]], np.float32),
+        "head.zero": np.array(128, np.uint8),
         "head.intents": head.intents.astype(np.int64)[None],
         "head.none": np.full((1, count), -1, np.float32),
         "head.linear": np.array(head.mix.linear, np.float32),
@@ -214,7 +220,7 @@ def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None =
         "head.typical": head.typical.astype(np.float32)[None],
         "head.nearness": np.array(SCORE_NEAR, np.float32),
         "head.axis": np.array([1], np.int64),
-        "head.first": np.array([0], np.int64),
+        "head.begin": np.array([0], np.int64),
         "head.count": np.array([count], np.int64),
     }
     for name, value in constants.items():
@@ -228,16 +234,17 @@ def attach(trunk_file: Path, head: Head, target: Path, layer_file: Path | None =
     node("Gemm", [views["features"], "head.weights", "head.bias"], "linear.raw")
     node("LogSoftmax", ["linear.raw"], "linear.all", axis=-1)
     # What is left of 1 is out of scope, where such questions were learned.
-    node("Slice", ["linear.all", "head.first", "head.count", "head.axis"], "linear")
-    # Integers all the way: made floats at each question, 10,000 examples would take 5 ms.
-    scaled = ["asked.int8", "asked.step", "asked.zero"]
-    dynamic = helper.make_node("DynamicQuantizeLinear", [views["examples"]], scaled, name="asked")
-    graph.node.append(dynamic)
-    inputs = ["asked.int8", "head.examples", "asked.zero", "head.zero"]
-    node("MatMulInteger", inputs, "similarities.int32")
+    node("Slice", ["linear.all", "head.begin", "head.count", "head.axis"], "linear")
+    # Integers all the way: made floats at each question, 10,000 examples would take 5 ms. Two
+    # digits, as in `quantize`; a unit vector's values need no other range.
+    node("QuantizeLinear", [views["examples"], "head.first.step", "head.zero"], "asked.first")
+    node("DequantizeLinear", ["asked.first", "head.first.step", "head.zero"], "asked.told")
+    node("Sub", [views["examples"], "asked.told"], "asked.rest")
+    node("QuantizeLinear", ["asked.rest", "head.second.step", "head.zero"], "asked.second")
+    node("Concat", ["asked.first", "asked.second"], "asked.int8", axis=0)
+    node("MatMulInteger", ["asked.int8", "head.examples", "head.zero"], "similarities.int32")
     node("Cast", ["similarities.int32"], "similarities.whole", to=1)
-    node("Mul", ["asked.step", "head.step"], "similarities.step")
-    node("Mul", ["similarities.whole", "similarities.step"], "similarities")
+    node("MatMul", ["head.steps", "similarities.whole"], "similarities")
     inputs = ["head.none", "head.intents", "similarities"]
     node("ScatterElements", inputs, "near", axis=1, reduction="max")
     node("Mul", ["linear", "head.linear"], "linear.part")

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragtune.errors import TuneError
+from ragtune.errors import DocumentError, TuneError
+from ragtune.ingest.parse.decode import decode
 from ragtune.models.router import MAX_CHARACTERS, OUTSIDE
 
 TEXT = ("text", "question", "utterance", "query")
@@ -36,12 +37,14 @@ def read_questions(path: Path) -> list[Question]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise TuneError(f"{path} is larger than {_MAX_BYTES >> 20} MiB")
-        text = path.read_text("utf-8-sig")
+        text = decode(path.read_bytes())
     except OSError as error:
         raise TuneError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise TuneError(f"{path} is not UTF-8 text: {error.reason}, byte {error.start}") from None
+    except DocumentError as error:
+        raise TuneError(f"{path}: {error}") from None
     first = text.lstrip()[:1]
+    if not first:
+        raise TuneError(f"{path} is empty: a row needs a text and an intent")
     if first == "[":
         raise TuneError(f"{path}: write one JSON object on each line, not a list of them")
     rows = _jsonl(path, text) if first == "{" else _csv(path, text)
@@ -76,7 +79,8 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
         if not set(names) & set(TEXT) or not set(names) & set(INTENT):
             shown = ", ".join(names)[:80]
             raise TuneError(
-                f"{path}: the first line must name the columns text and intent, not: {shown}"
+                f"{path}: the first line must name the columns text and intent (or "
+                f"question and label), not: {shown}"
             )
         for cells in reader:
             if not any(cell.strip() for cell in cells):

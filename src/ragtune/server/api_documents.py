@@ -19,6 +19,7 @@ from ragtune.ingest.remove import remove
 from ragtune.ingest.sources import Item, Stat, below, path_of
 from ragtune.server import bodies, opening, pdf_page, uploads
 from ragtune.server.context import Call, Editor, Server, Signed
+from ragtune.server.pictures import Picture
 from ragtune.server.problems import Problem
 from ragtune.server.uploads import Stored
 from ragtune.types import Citation, Document, Place
@@ -192,33 +193,36 @@ async def page_image(
 ) -> Response:
     """A page of a PDF as a picture, with the passage from `start` to `end` boxed.
 
-    The header `X-Pages` says how many pages there are.
+    The header `X-Pages` says how many pages there are, and `X-Box-Top` where the box begins, as a
+    share of the picture's height.
     """
 
     call.notes["document"] = uri
 
-    def work() -> tuple[bytes, int, str]:
+    def work() -> tuple[Picture | None, str]:
         document = call.view.document(uri)
-        if document.type != "pdf" or "!/" in uri:
+        if document.type != "pdf":
             raise Problem(404, "only pages of PDF files are shown as pictures")
         at, boxes = _boxes(document, page, start, end)
         key = f"{document.sha256} {at} {boxes} {width}"
         tag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
         if request.headers.get("if-none-match") == tag:
-            return b"", 0, tag
+            return None, tag
         made = call.server.pictures.get(key)
         if made is None:
             settings = call.server.workspace.settings
-            data = _source(call.server.workspace, document)
-            made = pdf_page.draw(data, at, boxes, width, settings)
+            top, _, member = uri.partition("!/")
+            data = _source(call.server.workspace, call.view.document(top) if member else document)
+            made = pdf_page.draw(data, at, boxes, width, settings, member)
             call.server.pictures.put(key, made)
-        return *made, tag
+        return made, tag
 
-    picture, pages, tag = await call.work.pictures.run(work)
+    picture, tag = await call.work.pictures.run(work)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if not picture:
+    if picture is None:
         return Response(status_code=304, headers=headers)
-    return Response(picture, headers={**headers, "X-Pages": str(pages)}, media_type="image/png")
+    headers |= {"X-Pages": str(picture.pages), "X-Box-Top": f"{picture.top:.4f}"}
+    return Response(picture.png, headers=headers, media_type="image/png")
 
 
 def _boxes(

@@ -4,8 +4,8 @@ The last message of the user is the question; the user's messages before it are 
 that follow-ups refer to. What a client sends beside that (system prompts, tools, penalties) is
 accepted and changes nothing: the workspace decides how it answers.
 
-Only verified text is sent, also when streaming: what a model writes and the documents do not
-support would otherwise be on a screen that nobody can call back.
+Only verified text is sent, also when streaming, sentence by sentence as it is decided: what a model
+writes and the documents do not support would be on a screen that nobody can call back.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def question_of(messages: Sequence[ChatMessage], model: str, param: str) -> bodi
 async def _chunks(
     events: AsyncGenerator[Event | Queued], head: dict[str, Any], link: str, asked: int | None
 ) -> AsyncIterator[bytes]:
-    written = 0
+    written, sent = 0, 0
 
     def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
@@ -192,8 +192,12 @@ async def _chunks(
                     first = {"quotes": jsonable(event.quotes), "support": event.support}
                 yield chunk({"role": "assistant", "content": ""}, ragtune=first)
             written += isinstance(event, Token)
+            if isinstance(event, Token) and event.checked:
+                sent += len(event.checked)
+                yield chunk({"content": event.checked})
             if isinstance(event, Answer):
-                yield chunk({"content": event.text})
+                if event.text[sent:]:
+                    yield chunk({"content": event.text[sent:]})
                 last = {"annotations": cited(event, link)}
                 yield chunk(last, "stop", ragtune=ours(event))
     if asked is not None:

@@ -3,7 +3,8 @@
     python -P -m ragtune.server.pdf_page MEMORY_MB SECONDS < request and file > picture
 
 PDFs come from outside and pdfium is native code: what it does with a hostile file ends that
-process only. The request is one line of JSON (`page`, `boxes`, `width`), then the file's bytes.
+process only. The request is one line of JSON (`page`, `boxes`, `width`, `member`), then the file's
+bytes; an archive is opened in there too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from ragtune.config import Settings
 from ragtune.errors import DocumentError
+from ragtune.server.pictures import Picture
 
 Box = tuple[float, float, float, float]  # PDF points: left, bottom, right, top
 
@@ -28,10 +30,10 @@ _MARGIN = 1.5  # PDF points around the text
 
 
 def draw(
-    data: bytes, page: int, boxes: Sequence[Box], width: int, settings: Settings
-) -> tuple[bytes, int]:
-    """The page (from 1) as PNG and how many there are. Raises DocumentError."""
-    request = json.dumps({"page": page, "boxes": boxes, "width": width})
+    data: bytes, page: int, boxes: Sequence[Box], width: int, settings: Settings, member: str = ""
+) -> Picture:
+    """The page (from 1) of the PDF, or of the PDF `member` of a ZIP. Raises DocumentError."""
+    request = json.dumps({"page": page, "boxes": boxes, "width": width, "member": member})
     seconds = min(settings.parse_seconds, 20.0)
     command = [sys.executable, "-P", "-m", __name__, str(settings.parse_memory_mb), str(seconds)]
     try:
@@ -46,7 +48,7 @@ def draw(
         said = json.loads(head)
         if "error" in said:
             raise DocumentError(str(said["error"]))
-        return picture, int(said["pages"])
+        return Picture(picture, int(said["pages"]), float(said["top"]))
     except (ValueError, KeyError):
         raise DocumentError("the page cannot be drawn") from None
 
@@ -60,19 +62,23 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     out = sys.stdout.buffer
     try:
-        picture, pages = _draw(sys.stdin.buffer.read(), request)
+        drawn = _draw(sys.stdin.buffer.read(), request)
     except DocumentError as error:
         out.write(json.dumps({"error": str(error)}).encode() + b"\n")
         return
-    out.write(json.dumps({"pages": pages}).encode() + b"\n" + picture)
+    out.write(json.dumps({"pages": drawn.pages, "top": drawn.top}).encode() + b"\n" + drawn.png)
 
 
-def _draw(data: bytes, request: dict[str, Any]) -> tuple[bytes, int]:
+def _draw(data: bytes, request: dict[str, Any]) -> Picture:
     import io
 
     import pypdfium2 as pdfium
     from PIL import Image, ImageDraw
 
+    from ragtune.ingest.parse import zips
+
+    if request["member"]:
+        data = zips.member(data, request["member"])
     try:
         document = pdfium.PdfDocument(data)
         pages = len(document)
@@ -86,6 +92,7 @@ def _draw(data: bytes, request: dict[str, Any]) -> tuple[bytes, int]:
         picture = drawn.to_pil().convert("RGB")
     except pdfium.PdfiumError:
         raise DocumentError("the page cannot be drawn") from None
+    tops = []
     if request["boxes"]:
         layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
         pen = ImageDraw.Draw(layer)
@@ -94,11 +101,12 @@ def _draw(data: bytes, request: dict[str, Any]) -> tuple[bytes, int]:
                        for x, y in ((left - _MARGIN, bottom - _MARGIN),
                                     (right + _MARGIN, top + _MARGIN))]  # fmt: skip
             (x0, x1), (y0, y1) = (sorted(values) for values in zip(*corners, strict=True))
+            tops.append(y0 / picture.height)
             pen.rectangle((x0, y0, x1, y1), fill=_FILL, outline=_EDGE, width=max(1, width // 600))
         picture = Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
     made = io.BytesIO()
     picture.save(made, "PNG", compress_level=3)
-    return made.getvalue(), pages
+    return Picture(made.getvalue(), pages, min(max(min(tops, default=0.0), 0.0), 1.0))
 
 
 def _pixel(page: Any, size: tuple[int, int], x: float, y: float) -> tuple[int, int]:

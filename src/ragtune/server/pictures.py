@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 
-Picture = tuple[bytes, int]  # PNG, pages of the document
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page as PNG. `top` is where its first box begins, as a share of the height; 0 for none."""
+
+    png: bytes
+    pages: int  # of the document
+    top: float = 0.0
+
 
 _BYTES = 32 << 20
 
@@ -32,6 +41,6 @@ class Pictures:
             if key in self._kept:
                 return
             self._kept[key] = picture
-            self._size += len(picture[0])
+            self._size += len(picture.png)
             while self._size > self._most and len(self._kept) > 1:
-                self._size -= len(self._kept.popitem(last=False)[1][0])
+                self._size -= len(self._kept.popitem(last=False)[1].png)

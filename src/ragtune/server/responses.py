@@ -1,7 +1,7 @@
 """OpenAI's /v1/responses over the same questions as /v1/chat/completions.
 
 Nothing is kept between requests: a conversation is what `input` holds. `instructions` and tools
-are accepted and change nothing, as system prompts are there. The text is sent once it is verified.
+are accepted and change nothing, as system prompts are there. The text is sent as it is verified.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ async def _events(
 
     started = {**head, "status": "in_progress", "output": [], "usage": None}
     at: dict[str, Any] = {"item_id": item, "output_index": 0, "content_index": 0}
-    written, began = 0, False
+    written, sent, began = 0, 0, False
     async with aclosing(events) as opened:
         async for one in opened:
             if not began:  # not before: what fails first is an HTTP error
@@ -151,11 +151,16 @@ async def _events(
                 yield event("output_item.added", output_index=0, item=begun)
                 yield event("content_part.added", **at, part=_part("", []))
             written += isinstance(one, Token)
+            if isinstance(one, Token) and one.checked:
+                sent += len(one.checked)
+                yield event("output_text.delta", **at, delta=one.checked, logprobs=[])
             if isinstance(one, Answer):
                 whole = _completed(head, item, one, link, asked, written)
                 message = whole["output"][0]
                 part = message["content"][0]
-                yield event("output_text.delta", **at, delta=one.text, logprobs=[])
+                if one.text[sent:]:
+                    rest = one.text[sent:]
+                    yield event("output_text.delta", **at, delta=rest, logprobs=[])
                 for n, note in enumerate(part["annotations"]):
                     yield event(
                         "output_text.annotation.added", **at, annotation_index=n, annotation=note

@@ -258,6 +258,8 @@ class LexicalIndex:
         self._check()
         with _tantivy_errors():
             self._index = tantivy.Index.open(str(folder))
+            if self._index.schema != _schema():  # no checksum covers meta.json
+                raise DamagedError("the keyword index has other fields")
             self._index.register_tokenizer(ANALYZER, analyzer())
             self._index.config_reader("manual")
             self._index.reload()

@@ -14,7 +14,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +60,7 @@ class Plan:
     columns: Mapping[str, str] = field(default_factory=dict)
     facts: Literal["keep", "skip"] = "keep"
     settings: TuneSettings = field(default_factory=TuneSettings)
+    _: KW_ONLY  # switches beside each other, which would change places unseen
     samples: int = 16
     probes: bool = True
     resume: bool = False

@@ -3,7 +3,8 @@
 Embedder, reader and router are MiniLM with the same word embeddings and mostly the same lower
 layers, int8 to the byte. So every constant is stored once, by content, in `weights.bin`. The page
 has code of its own for their graphs (js/encoder.js, js/reader.js, js/router.js), and only needs to
-know where each constant is.
+know where each constant is. The router's activations have two digits and the others' one: that is
+another computation with the same weights.
 """
 
 from __future__ import annotations
@@ -83,14 +84,15 @@ def share(files: Mapping[str, Path]) -> Shared:
             tensors[key] = {**where, "shape": array.shape, "type": array.dtype.name}
         values = {key: array.item() for key, array in arrays.items() if array.size == 1}
         networks[name] = {"tensors": tensors, "values": values}
-        _check(name, path, tensors)
+        _check(name, path, networks[name])
     if f"{OWN}half" in networks.get("router", {}).get("values", {}):
         networks["router"] = _beside(networks["embedder"], networks["router"], files["router"])
     return Shared(bytes(weights), networks)
 
 
-def _check(name: str, path: Path, tensors: Mapping[str, Any]) -> None:
+def _check(name: str, path: Path, network: Mapping[str, Any]) -> None:
     """Raises WeightsError where a constant is missing that the page's code for `name` reads."""
+    tensors, values = network["tensors"], network["values"]
     wanted = [f"{HEAD}weights", f"{HEAD}examples"] if name == "router" else []
     if "table" not in tensors:  # the small router's, which reads no MiniLM
         wanted += ["words_quantized", "positions", "embedded.norm.scale"]
@@ -99,6 +101,12 @@ def _check(name: str, path: Path, tensors: Mapping[str, Any]) -> None:
             wanted += [f"{OWN}layer5.{part}.weight_quantized" for part in PARTS]
     if missing := [key for key in wanted if key not in tensors]:
         raise WeightsError(f"{path} is not the int8 file that the page can run: no {missing[0]}")
+    steps = [f"{HEAD}second.step"] if name == "router" else []
+    if name == "router" and "table" not in tensors:
+        steps += [f"layer{n}.{part}.product.step" for n in range(6) for part in PARTS]
+        steps += [f"{OWN}layer5.{part}.product.step" for part in PARTS]
+    if any(step not in values for step in steps):
+        raise WeightsError(f"{path} is of an earlier ragtune: `ragtune route train` again")
 
 
 def _beside(embedder: dict[str, Any], router: dict[str, Any], path: Path) -> dict[str, Any]:

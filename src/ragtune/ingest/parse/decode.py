@@ -17,10 +17,14 @@ _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE = 64 * 1024
 # Marks that show nothing and serve to hide or reorder text (Boucher et al. 2021, "Trojan Source"):
-# zero-width spaces, marks and overrides of direction, invisible operators, tag characters. Joiners
-# stay: Persian, Hindi and emoji need them.
-UNSEEN = "\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\U000e0000-\U000e007f"
-_UNSEEN = re.compile(f"[{UNSEEN}]")
+# zero-width spaces, marks and overrides of direction, invisible operators, fillers, tag characters
+# and the selectors of variants in which bytes can be written. Joiners stay, and selectors that
+# stand alone: Persian, Hindi and emoji need them.
+UNSEEN = (
+    "\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\U000e0100-\U000e01ef"
+)
+_UNSEEN = re.compile(f"(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f{UNSEEN}]+|[{UNSEEN}]")
 _WESTERN = frozenset(
     "äöüßÄÖÜéèêëàâáãåæçñóòôõøœíìîïúùûýÿÉÈÊÀÂÁÃÅÆÇÑÓÒÔÕØŒÍÚÛ€§°£«»“”„‘’‚–—…¿¡©®™·²³½¼ªº\xa0"
 )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import unquote
 
-from selectolax.lexbor import LexborHTMLParser
-
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Builder, Parsed, one_line
 from ragtune.ingest.parse.container import Archive, open_zip, parse_xml
-from ragtune.ingest.parse.html import decode_html, write_html
+from ragtune.ingest.parse.html import decode_html, shown_page, write_html
 from ragtune.types import SourceMap
 
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
@@ -56,8 +54,8 @@ def _spine(archive: Archive) -> tuple[str, list[str]]:
 
 
 def _chapter(out: Builder, archive: Archive, path: str) -> None:
-    parser = LexborHTMLParser(decode_html(archive.read(path)))
     made = Builder()
+    parser = shown_page(decode_html(archive.read(path)), out)
     write_html(parser.body or parser.root, made)
     if not made:
         return

@@ -10,6 +10,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ragtune.ingest.parse.base import Builder, Parsed, clean, one_line
 from ragtune.ingest.parse.decode import decode
+from ragtune.ingest.parse.html_hidden import take_out
 from ragtune.ingest.parse.html_table import read_rows
 from ragtune.ingest.parse.tables import add_table
 from ragtune.types import SourceMap
@@ -27,24 +28,24 @@ _BLOCK = frozenset(
 ) - {"label", "option"}
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 _LONELY_MARK = re.compile(r"(?:[•·▪◦‣■●○–—*-]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)])$")
-# What a style hides for certain; the colour of a text says nothing without what is behind it.
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden"
-    r"|(?:^|;)\s*(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:px|pt|r?em|%)?\s*(?:!|;|$)",
-    re.I,
-)
-_WHOLE = frozenset(("html", "body", "main", "article"))  # hidden until a script shows the page
 _WHITE = re.compile(r"[ \t\n\r\f]+")
 
 
 def read_html(data: bytes, name: str) -> Parsed:
-    """The page's text; its `<title>` is the title."""
-    parser = LexborHTMLParser(decode_html(data))
+    """The page's text, as far as it is seen; its `<title>` is the title."""
     out = Builder()
+    parser = shown_page(decode_html(data), out)
     write_html(_main(parser), out)
     found = parser.css_first("title")
     title = found.text() if found is not None else ""
     return out.finish(name, "html", title)
+
+
+def shown_page(html: str, out: Builder) -> LexborHTMLParser:
+    """The page without what its reader does not see, which `out` takes note of."""
+    parser = LexborHTMLParser(html)
+    take_out(parser, html, out.left_out)
+    return parser
 
 
 def _main(parser: LexborHTMLParser) -> LexborNode | None:
@@ -152,7 +153,7 @@ class _Writer:
         if tag == "br":
             self._inline.append("\n")
             return None
-        if tag not in _WHOLE and self._unwanted(node, tag):
+        if self._unwanted(node, tag):
             return True
         if tag == "table":
             return self._table(node)
@@ -182,12 +183,11 @@ class _Writer:
         return None
 
     def _unwanted(self, node: LexborNode, tag: str) -> bool:
-        attributes = node.attributes
-        navigation = tag == "nav" or attributes.get("role") == "navigation"
+        navigation = tag == "nav" or node.attributes.get("role") == "navigation"
         if navigation and not self.keep_navigation:
             self.skipped_navigation = True
             return True
-        return "hidden" in attributes or bool(_HIDDEN.search(attributes.get("style") or ""))
+        return False
 
     def _leave(self, tag: str) -> None:
         if tag in _HEADINGS:

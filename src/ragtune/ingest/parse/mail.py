@@ -19,6 +19,9 @@ MAX_ATTACHED = 50 << 20  # bytes
 _WRAPPED = 58  # a longer line that goes on below was wrapped
 _QUOTE = re.compile(r"(?:> ?)+")
 _ITEM = re.compile(r"\(?\w{1,2}[.)] ")
+_WORD = re.compile(r"\w{2,}")
+_ADDRESS = re.compile(r"<?(?:https?|mailto|cid):\S+|\S+@\S+|\[[^\]\n]{1,60}\]")
+_SAYS = 4  # words: fewer make no statement
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 
@@ -81,12 +84,30 @@ def write_body(out: Builder, text: str) -> None:
 
 def write_html_body(out: Builder, html: str) -> None:
     """An HTML mail."""
-    from selectolax.lexbor import LexborHTMLParser
+    from ragtune.ingest.parse.html import shown_page, write_html
 
-    from ragtune.ingest.parse.html import write_html
-
-    parser = LexborHTMLParser(html)
+    parser = shown_page(html, out)
     write_html(parser.body or parser.root, out, {"part": "body"})
+
+
+def says_the_same(plain: str, html: str) -> bool:
+    """Whether each line of a mail's plain text stands in the HTML that people see.
+
+    Most of its words do, as links and line ends are written in other ways.
+    """
+    from ragtune.ingest.parse.html import shown_page, write_html
+
+    shown = Builder()
+    parser = shown_page(html, shown)
+    write_html(parser.body or parser.root, shown)
+    if not shown:
+        return True  # pictures only
+    known = {word.casefold() for word in _WORD.findall(shown.text())}
+    for line in _ADDRESS.sub(" ", plain).split("\n"):
+        said = _WORD.findall(line)
+        if len(said) >= _SAYS and sum(w.casefold() in known for w in said) < 0.7 * len(said):
+            return False
+    return True
 
 
 def write_attachment(out: Builder, data: bytes, name: str, depth: int) -> None:
@@ -107,6 +128,7 @@ def write_attachment(out: Builder, data: bytes, name: str, depth: int) -> None:
     for parsed in read:
         inner = part if len(read) == 1 else {"part": f"attachment {name}!/{parsed.name}"}
         out.append(parsed.text, parsed.map, inner, deeper=1)
+        out.left_out.take(parsed.left_out, "an attachment")
 
 
 def _walk(message: Message[Any, Any], out: Builder, depth: int, budget: list[int]) -> bool:
@@ -132,10 +154,16 @@ def _walk(message: Message[Any, Any], out: Builder, depth: int, budget: list[int
 
 
 def _alternative(message: Message[Any, Any], out: Builder, depth: int, budget: list[int]) -> bool:
-    """Plain text when it says something, else the HTML; calendar and others are left out."""
+    """Plain text when it says what the HTML shows, else that; calendar and others are left out."""
     parts = [p for p in message.get_payload() if isinstance(p, Message)]
+    pages = [text_of(p) for part in parts for p in part.walk()
+             if p.get_content_type() == "text/html"
+             and p.get_content_disposition() != "attachment"]  # fmt: skip
     for part in parts:
         if part.get_content_type() == "text/plain" and has_words(text_of(part)):
+            if not all(says_the_same(text_of(part), page) for page in pages):
+                out.left_out.add("plain text that the mail does not show")
+                continue
             _write_text(part, out)
             break
     else:

@@ -1,5 +1,7 @@
 """Markdown: the canonical text is the file itself; a line scanner finds its blocks.
 
+What a rendered page does not show, comments above all, is blanked first: offsets stay true.
+
 A scanner instead of a CommonMark library: blocks must keep exact offsets into the file, and the
 cost must stay linear in its length whatever it holds.
 """
@@ -9,6 +11,8 @@ from __future__ import annotations
 import re
 
 from ragtune.ingest.parse.base import Parsed, stem
+from ragtune.ingest.parse.hidden import LeftOut
+from ragtune.ingest.parse.markdown_hidden import without_hidden
 from ragtune.ingest.parse.text import strip_span
 from ragtune.types import Block, BlockKind, SourceMap
 
@@ -26,6 +30,8 @@ _ANCHOR = re.compile(r"[ \t]*\{#[^}]*\}$")
 
 def read_markdown(text: str, name: str) -> Parsed:
     """Headings, paragraphs, list items, table rows and code as blocks over the file's text."""
+    left_out = LeftOut()
+    text = without_hidden(text, left_out)
     scanner = _Scanner(text)
     scanner.run()
     title = scanner.title
@@ -34,7 +40,8 @@ def read_markdown(text: str, name: str) -> Parsed:
         first = next((b for b in scanner.blocks if b.kind == "heading" and b.level == top), None)
         title = heading_text(text[first.start : first.end]) if first else ""
     blocks = SourceMap(tuple(scanner.blocks))
-    return Parsed(name, title[:300] or stem(name), text, blocks, "md", scanner.tags)
+    notes = left_out.notes()
+    return Parsed(name, title[:300] or stem(name), text, blocks, "md", scanner.tags, notes)
 
 
 def heading_text(raw: str) -> str:

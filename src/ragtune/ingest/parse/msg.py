@@ -11,6 +11,7 @@ from ragtune.ingest.parse.decode import decode
 from ragtune.ingest.parse.mail import (
     MAX_ATTACHED,
     MAX_ATTACHMENTS,
+    says_the_same,
     write_attachment,
     write_body,
     write_headers,
@@ -43,10 +44,12 @@ def read_msg(data: bytes, name: str) -> Parsed:
             "Subject": subject,
         },
     )
-    body = _get(lambda: message.body)
-    if has_words(body):
+    body, html = _get(lambda: message.body), _html(message)
+    if has_words(body) and (not html or says_the_same(body, html)):
         write_body(out, body)
-    elif html := _html(message):
+    elif html:
+        if has_words(body):
+            out.left_out.add("plain text that the mail does not show")
         write_html_body(out, html)
     attached = _attachments(message)[:MAX_ATTACHMENTS]
     names = [(_get(lambda a=a: a.file_name)).lower() for a in attached]

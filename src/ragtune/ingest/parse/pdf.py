@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse import ocr
 from ragtune.ingest.parse.base import Builder, Parsed, one_line
+from ragtune.ingest.parse.hidden import LeftOut
+from ragtune.ingest.parse.pdf_hidden import HiddenText
 from ragtune.ingest.parse.pdf_layout import (
     Page,
     Stack,
@@ -18,7 +21,7 @@ from ragtune.ingest.parse.pdf_layout import (
     drop_running,
     typical_leading,
 )
-from ragtune.ingest.parse.pdf_lines import Fragment, PageReader
+from ragtune.ingest.parse.pdf_lines import Fragment, PageReader, page_box, seen_lines
 from ragtune.ingest.parse.pdf_text import PdfWriter
 
 MAX_PAGES = 20_000
@@ -48,7 +51,8 @@ def read_pdf(data: bytes, name: str) -> Parsed:
             raise DocumentError("damaged PDF: it has no pages")
         if count > MAX_PAGES:
             raise DocumentError(f"more than {MAX_PAGES:,} pages: split it")
-        pages = [_read_page(document, index) for index in range(count)]
+        left_out, looks = LeftOut(), HiddenText()
+        pages = [_read_page(document, index, looks, left_out) for index in range(count)]
         if not any(page.lines for page in pages):
             raise DocumentError(ocr.MISSING)
         title = one_line(document.get_metadata_dict().get("Title", "") or "")
@@ -56,10 +60,10 @@ def read_pdf(data: bytes, name: str) -> Parsed:
         document.close()
     if _GENERIC_TITLE.fullmatch(title) or len(title) < 3 or "\ufffd" in title:
         title = ""
-    return write_pages(pages, name, "pdf", title)
+    return replace(write_pages(pages, name, "pdf", title), left_out=left_out.notes())
 
 
-def _read_page(document: Any, index: int) -> Page:
+def _read_page(document: Any, index: int, looks: HiddenText, left_out: LeftOut) -> Page:
     import pypdfium2 as pdfium
 
     try:
@@ -70,7 +74,11 @@ def _read_page(document: Any, index: int) -> Page:
     try:
         made = Page(index + 1, page.get_height())
         textpage = page.get_textpage()
-        made.lines = PageReader(textpage, index + 1).lines()
+        hidden = looks.spans(page, textpage)
+        made.lines = PageReader(textpage, index + 1).lines(hidden)
+        made.lines, others = seen_lines(made.lines, page_box(page))
+        for why in dict.fromkeys([*(why for _, _, why in hidden), *others]):
+            left_out.add(f"{why} on page {index + 1}")
         if not any(c.isalnum() for line in made.lines for f in line for c in f.text):
             made.lines = []
             if ocr.available():

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pypdfium2.raw as raw
 
 from ragtune.ingest.parse.base import one_line
+from ragtune.ingest.parse.hidden import TINY
+from ragtune.ingest.parse.pdf_picture import Box
 
 _LINE = re.compile("[^\r\n\ufffe]+")
 _WORD_START = re.compile(r"(?<= )[^ ]")
 _SHOWN = re.compile(r"\w")
 GAP = 1.2  # ems: a wider gap inside a line separates columns
 _MARK = re.compile(r"(?:[•·▪◦‣■●○–—*-]|\(?(?:\d{1,2}(?:\.\d{1,2}){0,4}|[A-Za-z]|[ivx]{1,4})[.)]?)$")
+_TINY = 0.6 * TINY  # of a line's box: no higher than its letters
+_WORDS = re.compile(r"\w{4}|\w+ \w+")
 _MAX_CHARS = 2_000_000  # on one page
 
 
@@ -64,8 +69,11 @@ class PageReader:
         self._halves = False  # whether astral characters come as two surrogates
         self._name = ctypes.create_string_buffer(128)
 
-    def lines(self) -> list[list[Fragment]]:
-        """The page's lines in content order; a line is its fragments from left to right."""
+    def lines(self, hidden: Sequence[tuple[int, int, str]] = ()) -> list[list[Fragment]]:
+        """The page's lines in content order; a line is its fragments from left to right.
+
+        `hidden` are characters that are passed over: first, end and why.
+        """
         count = raw.FPDFText_CountChars(self._tp)
         if count <= 0 or count > _MAX_CHARS:
             return []
@@ -74,6 +82,8 @@ class PageReader:
             units = [raw.FPDFText_GetUnicode(self._tp, i) for i in range(count)]
             text = "".join(chr(u) if u < 0x110000 else "\ufffd" for u in units)
             self._halves = True
+        for start, end, _ in hidden:
+            text = text[:start] + "\n" * (end - start) + text[end:]
         found = []
         for match in _LINE.finditer(text):
             start, end = match.span()
@@ -181,6 +191,39 @@ class PageReader:
         if not raw.FPDFText_GetCharBox(self._tp, index, self._rl, self._rr, self._rb, self._rt):
             return None
         return self._r.value if right else self._l.value
+
+
+def page_box(page: Any) -> Box:
+    """The part of a page that is shown, in its own coordinates."""
+    crop, media = page.get_cropbox(), page.get_mediabox()
+    return (
+        max(crop[0], media[0]), max(crop[1], media[1]),
+        min(crop[2], media[2]), min(crop[3], media[3]),
+    )  # fmt: skip
+
+
+def seen_lines(lines: list[list[Fragment]], shown: Box) -> tuple[list[list[Fragment]], list[str]]:
+    """The lines without what is too small to read or lies outside of the page; and why."""
+    reasons: list[str] = []
+    kept: list[list[Fragment]] = []
+    for line in lines:
+        left = []
+        for f in line:
+            outside = (
+                f.right <= shown[0]
+                or f.left >= shown[2]
+                or f.top <= shown[1]
+                or f.bottom >= shown[3]
+            )
+            if outside:
+                reasons.append("text outside of the page")
+            elif min(f.top - f.bottom, f.right - f.left) < _TINY and _WORDS.search(f.text):
+                reasons.append("tiny text")
+            else:
+                left.append(f)
+        if left:
+            kept.append(left)
+    return kept, reasons
 
 
 def _repair(text: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Builder, Parsed, clean, one_line
+from ragtune.ingest.parse.hidden import TINY, WHITE, Colour, LeftOut, alike
 from ragtune.ingest.parse.tables import add_table
 
 _TOKEN = re.compile(
@@ -42,6 +43,8 @@ _CHARS = {
 _BULLETS = "•·▪◦‣■●○–-\uf0b7\uf0a7"
 _ITEM = re.compile(r"(\(?(?:\d{1,3}|[a-zA-Z])[.)])\s+\S")
 _MAX_DEPTH = 500
+_COLOURS = re.compile(rb"\{\\colortbl\b([^{}]*)\}")
+_PART = re.compile(rb"\\(red|green|blue)(\d{1,3})")
 
 
 @dataclass(slots=True)
@@ -54,6 +57,9 @@ class _State:
     size: int = 24
     unicode_skip: int = 1
     list_text: bool = False
+    hidden: bool = False
+    colour: int = 0  # in the colour table
+    shaded: bool = False  # by a highlight or a background
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ def read_rtf(data: bytes, name: str) -> Parsed:
     reader.run()
     out = Builder()
     reader.write(out)
+    out.left_out = reader.left_out
     return out.finish(name, "rtf", reader.title)
 
 
@@ -89,6 +96,13 @@ class _Reader:
         self._encoding = "cp1252"
         self._pending = b""  # bytes of characters that take several
         self._to_skip = 0  # stand-ins after a \\u
+        self._shaded = False  # the paragraph or the row it stands in
+        self.left_out = LeftOut()
+        self._white = {  # of the colour table
+            number
+            for number, colour in enumerate(_colours(data))
+            if colour is not None and alike(colour, WHITE)
+        }
 
     def run(self) -> None:
         """Reads all tokens."""
@@ -158,6 +172,17 @@ class _Reader:
                 self._paragraph()
         elif word == "pard":
             self._outline = -1
+            self._shaded = False
+        elif word == "trowd":
+            self._shaded = False
+        elif word in ("cbpat", "clcbpat", "shading", "clshdng"):
+            self._shaded = self._shaded or bool(value and value not in self._white)
+        elif word in ("highlight", "cb", "chcbpat"):
+            state.shaded = bool(value and value not in self._white)
+        elif word == "v":
+            state.hidden = value != 0
+        elif word == "cf" and value is not None:
+            state.colour = value
         elif word == "outlinelevel" and value is not None:
             self._outline = value
         elif word in ("cell", "nestcell"):
@@ -171,6 +196,7 @@ class _Reader:
             state.bold = value != 0
         elif word == "plain":
             state.bold, state.size = False, 24
+            state.hidden, state.colour, state.shaded = False, 0, False
         elif word == "fs" and value:
             state.size = value
         elif word == "uc" and value is not None:
@@ -202,11 +228,24 @@ class _Reader:
             self.title += text
         elif state.list_text:
             self._mark.append(text)
+        elif not state.skip and (why := self._unseen(state)):
+            if text.strip():
+                self.left_out.add(why)
         elif not state.skip:
             self._text.append(text)
             if shown := len(text.strip()):
                 self._weights[state.size, state.bold] += shown
                 self._sizes[state.size] += shown
+
+    def _unseen(self, state: _State) -> str:
+        """Why text in this state is not seen, "" when it is."""
+        if state.hidden:
+            return "hidden text"
+        if state.size < 2 * TINY:
+            return "tiny text"
+        if state.colour in self._white and not state.shaded and not self._shaded:
+            return "white text"
+        return ""
 
     def _take(self) -> str:
         text = "".join(self._text).encode("utf-16-le", "surrogatepass")
@@ -245,6 +284,20 @@ class _Reader:
                 out.add_raw(one_line(p.text), "heading", min(6, len(larger) + 1))
             else:
                 _write_line(out, p.text, p.mark)
+
+
+def _colours(data: bytes) -> list[Colour | None]:
+    """The colour table; None for the automatic colour."""
+    table = _COLOURS.search(data)
+    found: list[Colour | None] = []
+    for entry in table[1].split(b";")[:-1] if table else ():
+        parts = dict(_PART.findall(entry))
+        found.append(
+            (int(parts[b"red"]), int(parts[b"green"]), int(parts[b"blue"]))
+            if parts.keys() >= {b"red", b"green", b"blue"}
+            else None
+        )
+    return found
 
 
 def _write_line(out: Builder, text: str, mark: str) -> None:

@@ -24,7 +24,8 @@ _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*?\bs="(\d+)"')
 _LITERAL = re.compile(r'"([^"]*)"|\\(.)')
-_MAX_SHEET = 64 << 20  # above this, bare values must do
+_MAX_SHEET = 256 << 20  # above this, nothing is looked up in a sheet
+_MAX_FORMATTED = 64 << 20  # above this, bare values must do
 
 
 def show_number(number: float, code: str | None) -> str:
@@ -67,7 +68,7 @@ class Formats:
 
     def __init__(self) -> None:
         self._codes: dict[int, str] = {}  # style index -> code
-        self._sheets: dict[str, bytes] = {}
+        self.sheets: dict[str, tuple[str, bytes]] = {}  # name -> path in the file, XML
 
     @classmethod
     def of(cls, archive: Archive) -> Formats:
@@ -76,15 +77,21 @@ class Formats:
         try:
             made._load(archive)
         except (DocumentError, AttributeError, ValueError):
-            return cls()
+            made._codes = {}
         return made
 
     def _load(self, archive: Archive) -> None:
-        styles, book, links = (
-            archive.get(n)
-            for n in ("xl/styles.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels")
-        )
-        if not (styles and book and links):
+        book, links = (archive.get(n) for n in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels"))
+        if not (book and links):
+            return
+        targets = {r.get("Id"): r.get("Target", "") for r in parse_xml(links)}
+        for sheet in parse_xml(book).iter(_MAIN + "sheet"):
+            target = targets.get(sheet.get(_REL), "").lstrip("/")
+            path = target if target.startswith("xl/") else f"xl/{target}"
+            if path in archive.names:
+                self.sheets[sheet.get("name", "")] = (path, archive.read(path, _MAX_SHEET))
+        styles = archive.get("xl/styles.xml")
+        if not styles:
             return
         root = parse_xml(styles)
         own = {int(f.get("numFmtId")): f.get("formatCode", "") for f in root.iter(_MAIN + "numFmt")}
@@ -93,19 +100,14 @@ class Formats:
             number = int(style.get("numFmtId") or 0)
             if code := own.get(number) or _BUILT_IN.get(number):
                 self._codes[index] = code
-        if not self._codes:
-            return
-        targets = {r.get("Id"): r.get("Target", "") for r in parse_xml(links)}
-        for sheet in parse_xml(book).iter(_MAIN + "sheet"):
-            target = targets.get(sheet.get(_REL), "").lstrip("/")
-            path = target if target.startswith("xl/") else f"xl/{target}"
-            if path in archive.names:
-                self._sheets[sheet.get("name", "")] = archive.read(path, _MAX_SHEET)
 
     def of_sheet(self, name: str) -> dict[tuple[int, int], str]:
         """Codes of the sheet's cells that have one."""
         codes: dict[tuple[int, int], str] = {}
-        for letters, row, style in _CELL.findall(self._sheets.get(name, b"")):
+        data = self.sheets.get(name, ("", b""))[1]
+        if not self._codes or len(data) > _MAX_FORMATTED:
+            return codes
+        for letters, row, style in _CELL.findall(data):
             if code := self._codes.get(int(style)):
                 column = 0
                 for letter in letters:

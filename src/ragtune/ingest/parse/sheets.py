@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ragtune.errors import DocumentError
+from ragtune.ingest.parse import sheet_hidden
 from ragtune.ingest.parse.base import Builder, Parsed, one_line
 from ragtune.ingest.parse.container import open_zip
 from ragtune.ingest.parse.decode import decode
 from ragtune.ingest.parse.grid import write_grid
 from ragtune.ingest.parse.sheet_formats import Formats, show_number
+from ragtune.ingest.parse.sheet_hidden import Unseen
 from ragtune.ingest.parse.word import core_title
 
 _GENERIC_NAME = re.compile(r"(?:sheet|tabelle|feuil|hoja|foglio|blad|table)\s*\d*", re.I)
@@ -28,18 +30,20 @@ _SEPARATORS = (",", ";", "\t", "|")
 
 
 def read_sheets(data: bytes, name: str, kind: str) -> Parsed:
-    """Every sheet of a workbook, hidden ones too, each under a heading with its name."""
+    """Every sheet of a workbook under a heading with its name, without what it hides."""
     import python_calamine as calamine
 
     title = ""
     formats = Formats()
+    unseen: dict[str, Unseen] = {}
     if kind == "xlsx":
         with open_zip(data) as archive:
             title = core_title(archive)
             formats = Formats.of(archive)
+            unseen = sheet_hidden.of_xlsx(archive, formats.sheets)
     elif kind == "ods":
-        with open_zip(data):  # for its limits
-            pass
+        with open_zip(data) as archive:
+            unseen = sheet_hidden.of_ods(archive)
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     except calamine.PasswordError:
@@ -47,7 +51,13 @@ def read_sheets(data: bytes, name: str, kind: str) -> Parsed:
     except calamine.CalamineError as error:
         raise DocumentError(f"damaged spreadsheet: {one_line(str(error))[:120]}") from None
     out = Builder()
+    hidden = {
+        s.name for s in book.sheets_metadata if s.visible != calamine.SheetVisibleEnum.Visible
+    }
     for sheet_name in book.sheet_names:
+        if sheet_name in hidden:
+            out.left_out.add("hidden sheet")
+            continue
         try:
             sheet = book.get_sheet_by_name(sheet_name)
         except calamine.CalamineError:
@@ -56,11 +66,14 @@ def read_sheets(data: bytes, name: str, kind: str) -> Parsed:
             continue
         if sheet.height * sheet.width > _MAX_CELLS:
             raise DocumentError(f"sheet {sheet_name} has more than {_MAX_CELLS:,} cells")
-        _write_sheet(out, sheet, sheet_name, len(book.sheet_names) > 1, formats)
+        several = len(book.sheet_names) > 1
+        _write_sheet(out, sheet, sheet_name, several, formats, unseen.get(sheet_name, Unseen()))
     return out.finish(name, kind, title)
 
 
-def _write_sheet(out: Builder, sheet: Any, name: str, several: bool, formats: Formats) -> None:
+def _write_sheet(
+    out: Builder, sheet: Any, name: str, several: bool, formats: Formats, unseen: Unseen
+) -> None:
     top, left = sheet.start
     shown = formats.of_sheet(name)
     rows = [
@@ -72,17 +85,46 @@ def _write_sheet(out: Builder, sheet: Any, name: str, several: bool, formats: Fo
         if 0 <= r0 < len(rows) and 0 <= c0 < len(rows[r0]) and c0 == c1:
             for r in range(r0 + 1, min(r1 + 1, len(rows))):  # a merged cell counts for each row
                 rows[r][c0] = rows[r][c0] or rows[r0][c0]
+    rows, at_rows, at_columns = _seen(out, rows, top, left, name, unseen)
     if not any(any(row) for row in rows):
         return
     if several or not _GENERIC_NAME.fullmatch(name.strip()):
         out.add(name, "heading", 1, {"sheet": name})
 
     def where(row: int, first: int, last: int) -> Mapping[str, Any]:
-        begin = f"{column_name(left + first)}{top + row + 1}"
-        end = f"{column_name(left + last)}{top + row + 1}"
+        begin = f"{column_name(at_columns[first])}{at_rows[row] + 1}"
+        end = f"{column_name(at_columns[last])}{at_rows[row] + 1}"
         return {"sheet": name, "cells": begin if begin == end else f"{begin}:{end}"}
 
     write_grid(out, rows, where, lenient=False)
+
+
+def _seen(
+    out: Builder, rows: list[list[str]], top: int, left: int, name: str, unseen: Unseen
+) -> tuple[list[list[str]], range | list[int], range | list[int]]:
+    """The cells that are seen, and where their rows and columns stand in the sheet."""
+    width = max(map(len, rows), default=0)
+    at_rows, at_columns = range(top, top + len(rows)), range(left, left + width)
+    for (r, c), why in unseen.cells.items():
+        if r in at_rows and c - left in range(len(rows[r - top])) and rows[r - top][c - left]:
+            rows[r - top][c - left] = ""
+            out.left_out.add(f"{why} in sheet {one_line(name)[:40]}")
+    if not unseen.rows and not unseen.columns:
+        return rows, at_rows, at_columns
+    kept_rows = [r for r in at_rows if r not in unseen.rows]
+    kept_columns = [c for c in at_columns if c not in unseen.columns]
+    for what, lost in (
+        ("row", [rows[r - top] for r in at_rows if r in unseen.rows]),
+        ("column", [[row[c - left] for row in rows if c - left < len(row)]
+                    for c in at_columns if c in unseen.columns]),
+    ):  # fmt: skip
+        if count := sum(map(any, lost)):
+            out.left_out.add(f"hidden {what} in sheet {one_line(name)[:40]}", count)
+    kept = [
+        [rows[r - top][c - left] for c in kept_columns if c - left < len(rows[r - top])]
+        for r in kept_rows
+    ]
+    return kept, kept_rows, kept_columns
 
 
 def column_name(index: int) -> str:

@@ -1,4 +1,8 @@
-"""PPTX straight from its XML: each slide's title, text, tables and notes in order."""
+"""PPTX straight from its XML: each slide's title, text, tables and notes in order.
+
+Slides and shapes that are hidden, text beside the slide and tiny text are not read: who looks at
+the show, or at a print of it, does not see them. Speaker notes are.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 from ragtune.errors import DocumentError
 from ragtune.ingest.parse.base import Builder, Parsed, clean, one_line
 from ragtune.ingest.parse.container import Archive, open_zip, parse_xml
+from ragtune.ingest.parse.hidden import TINY
 from ragtune.ingest.parse.tables import add_table
 from ragtune.ingest.parse.word import core_title
 
@@ -24,9 +29,10 @@ def read_pptx(data: bytes, name: str) -> Parsed:
     """Text of the slides in the order of the show."""
     with open_zip(data) as archive:
         out = Builder()
+        size = _size(archive)
         for number, path in enumerate(_slides(archive), 1):
             try:
-                _slide(out, archive, path, number)
+                _slide(out, archive, path, number, size)
             except DocumentError:
                 continue  # a damaged slide costs itself only; no text at all is an error above
         return out.finish(name, "pptx", core_title(archive))
@@ -58,10 +64,22 @@ def _slides(archive: Archive) -> list[str]:
     return found
 
 
-def _slide(out: Builder, archive: Archive, path: str, number: int) -> None:
+def _size(archive: Archive) -> tuple[int, int]:
+    """Width and height of the slides."""
+    size = parse_xml(archive.read("ppt/presentation.xml")).find(_P + "sldSz")
+    try:
+        return (int(size.get("cx")), int(size.get("cy"))) if size is not None else (0, 0)
+    except (TypeError, ValueError):
+        return 0, 0
+
+
+def _slide(out: Builder, archive: Archive, path: str, number: int, size: tuple[int, int]) -> None:
     root = parse_xml(archive.read(path), "slide")
+    if root.get("show") in ("0", "false"):
+        out.left_out.add(f"hidden slide {number}")
+        return
     anchor = {"slide": number}
-    shapes = list(_shapes(root))
+    shapes = _seen(root, out, number, size)
     # reading order: the title, then from top to bottom as far as positions are known
     shapes.sort(key=lambda shape: 0 if _role(shape) in _TITLES else 1)
     for shape in shapes:
@@ -93,6 +111,50 @@ def _shapes(root: Any) -> Iterator[Any]:
             choice = element.find(_MC + "Choice")
             if choice is not None:
                 yield from _shapes(choice)
+
+
+def _seen(root: Any, out: Builder, number: int, size: tuple[int, int]) -> list[Any]:
+    """The shapes that are seen; tiny text is taken out of them."""
+    kept = []
+    for shape in _shapes(root):
+        why = _unseen(shape, size)
+        says = any((t.text or "").strip() for t in shape.iter(_A + "t"))
+        if why and says:
+            out.left_out.add(f"{why} {number}")
+        if why:
+            continue
+        kept.append(shape)
+        for run in shape.iter(_A + "r") if says else ():
+            properties, text = run.find(_A + "rPr"), run.find(_A + "t")
+            points = properties.get("sz", "") if properties is not None else ""
+            if points.isdigit() and int(points) < 100 * TINY and text is not None and text.text:
+                out.left_out.add(f"tiny text on slide {number}")
+                text.text = ""
+    return kept
+
+
+def _unseen(shape: Any, size: tuple[int, int]) -> str:
+    """Why a shape is not seen, "" when it is."""
+    inner = shape
+    while inner is not None:  # also through the groups around it
+        holder = inner[0].find(_P + "cNvPr") if len(inner) else None
+        if holder is not None and holder.get("hidden") in ("1", "true"):
+            return "hidden shape on slide"
+        parent = inner.getparent()
+        inner = parent if parent is not None and parent.tag == _P + "grpSp" else None
+    place = shape.find(f"{_P}spPr/{_A}xfrm")
+    place = shape.find(_P + "xfrm") if place is None else place
+    parent = shape.getparent()
+    if place is None or not all(size) or parent is None or parent.tag == _P + "grpSp":
+        return ""
+    offset, extent = place.find(_A + "off"), place.find(_A + "ext")
+    try:
+        x, y = int(offset.get("x")), int(offset.get("y"))
+        right, bottom = x + int(extent.get("cx")), y + int(extent.get("cy"))
+    except (AttributeError, TypeError, ValueError):
+        return ""
+    outside = right <= 0 or bottom <= 0 or x >= size[0] or y >= size[1]
+    return "text beside slide" if outside else ""
 
 
 def _role(shape: Any) -> str:

@@ -48,6 +48,17 @@ def read_zip(data: bytes, depth: int = 0) -> list[Parsed | Failed]:
     return results
 
 
+def member(data: bytes, name: str) -> bytes:
+    """The bytes of one member, by the name that `read_zip` gives it. Raises DocumentError."""
+    outer, _, inner = name.partition("!/")
+    with open_zip(data) as archive:
+        for info in archive.infos:
+            if safe_name(info.filename) == outer:
+                found = archive.read(info.filename)
+                return member(found, inner) if inner else found
+    raise DocumentError("the file is not in the archive any more")
+
+
 def _member(data: bytes, name: str, depth: int) -> Iterator[Parsed | Failed]:
     from ragtune.ingest.parse import parse
     from ragtune.ingest.parse.detect import binary_type

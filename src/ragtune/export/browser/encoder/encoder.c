@@ -6,7 +6,8 @@
 // weights in int8 with a scale a column. The instruction multiplies signed bytes (activations less
 // 128) by bytes of seven bits without a sign (weights plus 64, from 0 to 127). A column that holds
 // +64 is negated where it does not also hold -64; where it holds both, one is kept as 63 and
-// mended with a correction. All sums are exact.
+// mended with a correction. All sums are exact. A product with a step (models/quantize.py, two
+// digits) has two signed bytes an activation, in rows beside each other.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ typedef struct {
   const float *smooth;       // factors of the activations
   int32_t corrections;
   const int32_t *corrected;  // pairs: column, row
+  float step;                // of the first of two digits; 0: one digit, dynamic
 } Linear;
 
 typedef struct {
@@ -37,8 +39,8 @@ typedef struct {
 } Layer;
 
 static float x[MOST * WIDTH], y[MOST * WIDTH], big[MOST * WIDE];
-static int8_t quantised[MOST * WIDE];
-static int32_t row_sums[MOST];
+static int8_t quantised[2 * MOST * WIDE];
+static int32_t row_sums[2 * MOST];
 static float keys[HEAD * MOST], chances[MOST];
 
 float *input(void) { return x; }
@@ -129,6 +131,53 @@ static inline v128_t gelu4(v128_t v) {
                         wasm_f32x4_add(erf, wasm_f32x4_splat(1.0f)));
 }
 
+// 16 whole numbers as bytes; what is out of range becomes the nearest.
+static inline v128_t narrow(const v128_t part[4]) {
+  return wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(part[0], part[1]),
+                                 wasm_i16x8_narrow_i32x4(part[2], part[3]));
+}
+
+static inline v128_t add_bytes(v128_t total, v128_t bytes) {
+  return wasm_i32x4_add(
+      total, wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extadd_pairwise_i8x16(bytes)));
+}
+
+static inline int32_t total4(v128_t v) {
+  return wasm_i32x4_extract_lane(v, 0) + wasm_i32x4_extract_lane(v, 1) +
+         wasm_i32x4_extract_lane(v, 2) + wasm_i32x4_extract_lane(v, 3);
+}
+
+// `rows` x `l.in` floats, smoothed, to two rows each in `quantised`, by the very operations of the
+// graph (QuantizeLinear divides).
+static void split(const float *values, const Linear *l, int rows) {
+  int in = l->in;
+  v128_t step = wasm_f32x4_splat(l->step), fine = wasm_f32x4_splat(l->step / 256);
+  v128_t least = wasm_f32x4_splat(-128), most = wasm_f32x4_splat(127);
+  for (int row = 0; row < rows; row++) {
+    const float *v = values + row * in;
+    int8_t *q = quantised + 2 * row * in;
+    v128_t totals[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+    for (int k = 0; k < in; k += 16) {
+      v128_t first[4], second[4];
+      for (int i = 0; i < 4; i++) {
+        int at = k + 4 * i;
+        v128_t x = wasm_f32x4_mul(wasm_v128_load(v + at), wasm_v128_load(l->smooth + at));
+        v128_t digit = wasm_f32x4_nearest(wasm_f32x4_div(x, step));
+        digit = wasm_f32x4_max(least, wasm_f32x4_min(most, digit));
+        v128_t rest = wasm_f32x4_sub(x, wasm_f32x4_mul(digit, step));
+        first[i] = wasm_i32x4_trunc_sat_f32x4(digit);
+        second[i] = wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(wasm_f32x4_div(rest, fine)));
+      }
+      v128_t bytes[2] = {narrow(first), narrow(second)};
+      for (int d = 0; d < 2; d++) {
+        wasm_v128_store(q + d * in + k, bytes[d]);
+        totals[d] = add_bytes(totals[d], bytes[d]);
+      }
+    }
+    for (int d = 0; d < 2; d++) row_sums[2 * row + d] = total4(totals[d]);
+  }
+}
+
 // `rows` x `l.in` floats, smoothed in place, to `quantised`; the scale, and the zero point.
 static float quantise(float *values, const Linear *l, int rows, int32_t *zero) {
   v128_t low = wasm_f32x4_splat(0.0f), high = low;
@@ -165,44 +214,51 @@ static float quantise(float *values, const Linear *l, int rows, int32_t *zero) {
         v128_t scaled = wasm_f32x4_nearest(wasm_f32x4_div(wasm_v128_load(v + k + 4 * i), by));
         part[i] = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(scaled), shift);
       }
-      v128_t bytes = wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(part[0], part[1]),
-                                             wasm_i16x8_narrow_i32x4(part[2], part[3]));
+      v128_t bytes = narrow(part);
       wasm_v128_store(q + k, bytes);
-      total = wasm_i32x4_add(
-          total, wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extadd_pairwise_i8x16(bytes)));
+      total = add_bytes(total, bytes);
     }
-    row_sums[row] = wasm_i32x4_extract_lane(total, 0) + wasm_i32x4_extract_lane(total, 1) +
-                    wasm_i32x4_extract_lane(total, 2) + wasm_i32x4_extract_lane(total, 3);
+    row_sums[row] = total4(total);
   }
   return scale;
 }
 
-static inline void put(float *out, v128_t sums, int32_t row_sum, const Linear *l, int column,
-                       int32_t offset, float scale) {
+// A row's products with four columns, from sums that are off by the weights' and activations' zeros.
+static inline v128_t product(v128_t sums, int32_t row_sum, const Linear *l, int column,
+                             int32_t offset, float scale) {
   v128_t whole = wasm_i32x4_add(
       wasm_i32x4_sub(sums, wasm_i32x4_splat(64 * row_sum)),
       wasm_i32x4_mul(wasm_v128_load(l->sums + column), wasm_i32x4_splat(offset)));
   v128_t by = wasm_f32x4_mul(wasm_v128_load(l->scales + column), wasm_f32x4_splat(scale));
-  wasm_v128_store(out + column, multiply_add(wasm_f32x4_convert_i32x4(whole), by,
-                                             wasm_v128_load(l->bias + column)));
+  return wasm_f32x4_mul(wasm_f32x4_convert_i32x4(whole), by);
 }
 
-// out = values x weights + bias; `values` are smoothed in place.
+// out = values x weights + bias; `values` may be smoothed in place.
 static void linear(float *values, const Linear *l, int rows, float *out) {
-  int32_t zero;
-  float scale = quantise(values, l, rows, &zero);
-  int in = l->in, padded = (rows + ROWS - 1) / ROWS * ROWS;
-  for (int i = rows * in; i < padded * in; i++) quantised[i] = 0;
+  int digits = l->step > 0 ? 2 : 1, in = l->in;
+  int32_t zero = 128;
+  float scale = l->step;
+  if (digits == 2) split(values, l, rows);
+  else scale = quantise(values, l, rows, &zero);
+  int count = digits * rows, padded = (count + ROWS - 1) / ROWS * ROWS;
+  for (int i = count * in; i < padded * in; i++) quantised[i] = 0;
   for (int column = 0; column < l->out; column += COLUMNS) {
     const uint8_t *block = l->packed + column * in;
-    for (int row = 0; row < rows; row += ROWS) {
-      const int8_t *a = quantised + row * in;
+    for (int row = 0; row < count; row += ROWS) {
       v128_t s[ROWS][2];
-      products(a, block, in, s);
-      for (int i = 0; i < ROWS && row + i < rows; i++) {
-        float *to = out + (row + i) * l->out;
-        put(to, s[i][0], row_sums[row + i], l, column, 128 - zero, scale);
-        put(to, s[i][1], row_sums[row + i], l, column + 4, 128 - zero, scale);
+      products(quantised + row * in, block, in, s);
+      for (int i = 0; i < ROWS && row + i < count; i += digits) {
+        float *to = out + (row + i) / digits * l->out + column;
+        for (int j = 0; j < 2; j++) {
+          int at = column + 4 * j;
+          v128_t y = product(s[i][j], row_sums[row + i], l, at, 128 - zero, scale);
+          v128_t added = wasm_v128_load(l->bias + at);
+          if (digits == 2) {
+            v128_t rest = product(s[i + 1][j], row_sums[row + i + 1], l, at, 0, scale / 256);
+            added = wasm_f32x4_add(rest, added);
+          }
+          wasm_v128_store(to + 4 * j, wasm_f32x4_add(y, added));
+        }
       }
     }
   }
@@ -210,7 +266,9 @@ static void linear(float *values, const Linear *l, int rows, float *out) {
     int column = l->corrected[2 * i], k = l->corrected[2 * i + 1];
     float by = scale * l->scales[column];
     for (int row = 0; row < rows; row++) {
-      out[row * l->out + column] += by * (float)quantised[row * in + k];
+      const int8_t *q = quantised + digits * row * in + k;
+      float value = digits == 2 ? (float)q[0] + (float)q[in] / 256 : (float)q[0];
+      out[row * l->out + column] += by * value;
     }
   }
 }

@@ -4,6 +4,7 @@
 const WIDTH = 384;
 const LAYERS = 6;
 const PARTS = ['qkv', 'attended', 'wide', 'narrow'];
+const LINEAR = 10;
 const PAGE = 65536;
 
 /** Whether this browser has relaxed SIMD (its int8 dot product). */
@@ -32,7 +33,20 @@ export class Encoder {
     for (let n = 0; n < LAYERS; n++) layers.push(...this.#layer(`layer${n}`));
     this.layers = this.#put(Int32Array.from(layers));
     this.size = 4 * layers.length / LAYERS; // bytes of a Layer of encoder.c
+    this.fields = layers;
     this.most = this.positions.length / WIDTH;
+  }
+
+  /** The same layers with the activations in two digits, of steps in `values`; for `states`. */
+  stepped(values) {
+    const fields = Int32Array.from(this.fields);
+    for (let n = 0; n < LAYERS; n++) {
+      PARTS.forEach((part, i) => {
+        const at = n * this.size / 4 + (i + 1) * LINEAR - 1;
+        fields[at] = bits(values[`layer${n}.${part}.product.step`]);
+      });
+    }
+    return this.#put(fields);
   }
 
   /** One more layer, of another network in the same weights, for `apply`. */
@@ -58,7 +72,7 @@ export class Encoder {
   }
 
   /** The hidden states after so many layers (ascending; 0 is the embeddings), as in `hidden`. */
-  async states(ids, depths, types = null) {
+  async states(ids, depths, types = null, layers = this.layers) {
     const { words, positions, difference, wasm } = this;
     const { words_scale: scale, words_zero_point: zero } = this.network.values;
     const rows = Math.min(ids.length, this.most);
@@ -74,7 +88,7 @@ export class Encoder {
     wasm.start(this.scale, this.shift, rows);
     let done = 0;
     return depths.map((depth) => {
-      wasm.run(this.layers + done * this.size, depth - done, rows);
+      wasm.run(layers + done * this.size, depth - done, rows);
       done = depth;
       return x.slice();
     });
@@ -118,7 +132,7 @@ export class Encoder {
     return address;
   }
 
-  /** The fields of a Linear of encoder.c. */
+  /** The LINEAR fields of a Linear of encoder.c. */
   #linear(name) {
     const { shape } = this.#place(`${name}.weight_quantized`);
     const [rows, columns] = shape;
@@ -137,9 +151,14 @@ export class Encoder {
     return [
       rows, columns, packed, sums, this.#put(scales), this.#put(this.#bytes(`${name}.bias`)),
       this.#put(this.#bytes(`${name}.product.node.smoothed.by`)), corrections.length / 2,
-      this.#put(Int32Array.from(corrections)),
+      this.#put(Int32Array.from(corrections)), bits(this.network.values[`${name}.product.step`] ?? 0),
     ];
   }
+}
+
+/** A float as its four bytes. */
+function bits(value) {
+  return new Int32Array(Float32Array.of(value).buffer)[0];
 }
 
 /** Which columns are negated so that none holds +64, and where one cannot be helped. */

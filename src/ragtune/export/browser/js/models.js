@@ -21,15 +21,10 @@ export class Embedder {
       const { ids } = this.tokenizer.tokenize(text);
       const whole = [CLS, ...ids.slice(0, this.maxTokens - 2), SEP];
       vector = pooled(await this.network.hidden(whole), whole.length);
-      this.keep(text, vector);
+      if (this.recent.size >= KEPT) this.recent.delete(this.recent.keys().next().value);
+      this.recent.set(text, vector);
     }
     return vector;
-  }
-
-  /** Remembers a text's vector that was computed elsewhere. */
-  keep(text, vector) {
-    if (this.recent.size >= KEPT) this.recent.delete(this.recent.keys().next().value);
-    this.recent.set(text, vector);
   }
 }
 

@@ -1,6 +1,6 @@
 // The router: which intent a question has and where that goes; as models/router.py, with the graphs
-// of route/graph.py written out. The full one reads MiniLM's token vectors on the way to the
-// embedder's vector, so that a question costs one layer more.
+// of route/graph.py written out. Both see the same probabilities to a thousandth: activations and
+// the question's vector are in two digits of fixed steps (models/quantize.py).
 
 import { pooled, unit } from './models.js';
 
@@ -32,21 +32,21 @@ class Constants {
   }
 }
 
-/** MiniLM, whose first five layers search shares, and a last layer of the router's own. */
+/** MiniLM, its weights those of search, and a last layer of the router's own. */
 class Full {
-  constructor(encoder, constants, embedder) {
-    Object.assign(this, { encoder, constants, embedder });
+  constructor(encoder, constants) {
+    Object.assign(this, { encoder });
+    this.layers = encoder.stepped(constants.network.values);
     this.own = encoder.add(constants.network, 'own.layer5');
     this.weights = [0, 1, 2].map((n) => constants.value(`pooled${n}.weight`));
     this.half = constants.value('own.half');
   }
 
-  async views(ids, question) {
+  async views(ids) {
     const rows = ids.length;
-    const [words, low, hidden, last] = await this.encoder.states(ids, [0, 3, 5, 6]);
+    const [words, low, hidden, last] = await this.encoder.states(ids, [0, 3, 5, 6], null, this.layers);
     const tuned = pooled(this.encoder.apply(this.own, hidden), rows);
     const embedding = pooled(last, rows);
-    if (rows < this.embedder.maxTokens) this.embedder.keep(question, embedding);
     const pools = [unit(highest(last, rows)), pooled(words, rows), pooled(low, rows)];
     const weighted = pools.map((pool, n) => pool.map((value) => value * this.weights[n]));
     return {
@@ -80,7 +80,8 @@ class Head {
     for (const name of ['weights', 'bias', 'examples', 'intents', 'typical']) {
       this[name] = constants.array(`head.${name}`);
     }
-    for (const name of ['step', 'linear', 'near', 'nearness']) {
+    this.steps = constants.array('head.steps');
+    for (const name of ['first.step', 'second.step', 'linear', 'near', 'nearness']) {
       this[name] = constants.value(`head.${name}`);
     }
     this.intents = Int32Array.from(this.intents, Number);
@@ -109,22 +110,20 @@ class Head {
     return raw.map((value) => value - largest - Math.log(total));
   }
 
-  /** The largest cosine to an example of each intent, from 8 bits as in Python. */
+  /** The largest cosine to an example of each intent, from two digits of 8 bits as in Python. */
   #nearest(vector) {
-    const low = Math.min(0, ...vector);
-    const high = Math.max(0, ...vector);
-    const step = Math.fround((high - low) / 255) || 1;
-    const zero = even(-low / step);
     const count = this.intents.length;
-    const sums = new Int32Array(count);
+    const sums = new Int32Array(count); // a unit vector's are far from 2 ** 31
     for (let i = 0; i < vector.length; i++) {
-      const asked = Math.min(255, Math.max(0, even(vector[i] / step) + zero)) - zero;
+      const first = digit(vector[i] / this['first.step']);
+      const rest = digit((vector[i] - first * this['first.step']) / this['second.step']);
+      const asked = first * 256 + rest;
       const at = i * count;
       for (let n = 0; n < count; n++) sums[n] += asked * this.examples[at + n];
     }
     const near = new Float64Array(this.typical.length).fill(-1);
     for (let n = 0; n < count; n++) {
-      const cosine = sums[n] * step * this.step;
+      const cosine = sums[n] * this.steps[1];
       if (cosine > near[this.intents[n]]) near[this.intents[n]] = cosine;
     }
     return near;
@@ -137,7 +136,7 @@ export class Router {
   constructor({ weights, network, encoder, embedder, passport }) {
     const constants = new Constants(weights, network);
     const small = 'table' in network.tensors;
-    this.trunk = small ? new Small(constants) : new Full(encoder, constants, embedder);
+    this.trunk = small ? new Small(constants) : new Full(encoder, constants);
     this.head = new Head(constants);
     this.tokenizer = embedder.tokenizer;
     this.passport = passport;
@@ -148,7 +147,7 @@ export class Router {
     const { intents, threshold, targets, max_characters, max_tokens } = this.passport;
     const text = Array.from(question).slice(0, max_characters).join('');
     const ids = this.tokenizer.tokenize(text).ids.slice(0, max_tokens - 2);
-    const { logits, score } = this.head.judge(await this.trunk.views([CLS, ...ids, SEP], text));
+    const { logits, score } = this.head.judge(await this.trunk.views([CLS, ...ids, SEP]));
     const chances = softmax(logits);
     const order = intents.map((name, n) => [name, chances[n]]).sort((a, b) => b[1] - a[1]);
     const known = score >= threshold;
@@ -194,8 +193,9 @@ function joined(vectors) {
   return all;
 }
 
-/** The nearest whole number, the even one of two. */
-function even(value) {
+/** The nearest whole number of 8 bits, the even one of two. */
+function digit(value) {
   const near = Math.round(value);
-  return near - value === 0.5 && near % 2 !== 0 ? near - 1 : near;
+  const even = near - value === 0.5 && near % 2 !== 0 ? near - 1 : near;
+  return Math.min(127, Math.max(-128, even));
 }

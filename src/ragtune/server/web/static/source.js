@@ -104,7 +104,13 @@ async function extended(found, before) {
 
 function picture(found, page, span) {
   const at = page;
-  const image = h("img", { alt: "", onload: () => (image.dataset.loaded = ""),
+  const shown = async () => {
+    image.dataset.loaded = "";
+    const top = await fetch(image.src).then((same) => Number(same.headers.get("X-Box-Top"))).catch(() => 0); // kept: not drawn again
+    const body = $("source-body");
+    if (top) body.scrollTop += image.getBoundingClientRect().top + top * image.clientHeight - body.getBoundingClientRect().top - body.clientHeight / 3;
+  };
+  const image = h("img", { alt: "", onload: shown,
     onerror: () => figure.replaceChildren(h("p", { class: "banner warn" }, t("source.no_page"))) });
   const figure = h("figure", { class: "page", tabindex: "0", "aria-label": t("source.page", { n: page, title: found.title }) }, image);
   const label = h("span", { class: "soft small", "aria-live": "polite" });

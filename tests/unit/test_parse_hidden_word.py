@@ -1,8 +1,7 @@
-"""What a document holds but does not show is not read, and is said; what it shows is read."""
+"""Word: what is not shown is not read, and is said; what is shown is read."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -12,27 +11,9 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from docx.shared import Pt, RGBColor
 
-from ragtune.ingest.parse import Parsed, parse
-from ragtune.ingest.parse.base import broken_rule
+from hidden import WORD, one, saved
 
-WORD = "zorqa"  # what only hidden text holds
 WHITE = RGBColor(255, 255, 255)
-
-
-def one(data: bytes, name: str) -> Parsed:
-    (found,) = parse(data, name)
-    assert isinstance(found, Parsed)
-    assert broken_rule(found) is None
-    return found
-
-
-def saved(thing: Any) -> bytes:
-    buffer = io.BytesIO()
-    thing.save(buffer)
-    return buffer.getvalue()
-
-
-# ---------------------------------------------------------------- Word
 
 
 def shade(fill: str) -> Any:
