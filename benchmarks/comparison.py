@@ -85,7 +85,8 @@ def routed(folder: Path) -> Made:
     """The sample company, a model writing: with a router in front and without.
 
     The router learns from what `ragtune route train --examples` does: documents, examples and its
-    own everyday questions. What is out of scope gets the fixed reply.
+    own everyday questions. What it is not sure of is sent away, not searched: what that saves
+    and costs is asked here (out of the box it is searched, and nothing is lost or saved).
     """
     made = sample(folder)
     return replace(
@@ -101,7 +102,9 @@ def route(workspace: Workspace, examples: Path) -> None:
     """Trains the workspace's router without labelled questions."""
     infos = [info for info in workspace.documents() if info.state == "indexed"]
     known = [found for info in infos if (found := workspace.store.get(info.uri)) is not None]
-    train(synthesise(known, read_examples(examples).examples), workspace.root / DATA_FOLDER)
+    made = train(synthesise(known, read_examples(examples).examples), workspace.root / DATA_FOLDER)
+    ways = made.folder / "routes.toml"
+    ways.write_text(ways.read_text().replace('unsure = "documents"', 'unsure = "decline"'))
 
 
 def run(name: str, budget: str, seeds: int) -> None:

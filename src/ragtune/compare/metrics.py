@@ -23,7 +23,7 @@ _DECLINES = re.compile(
     r" (?:answer|find|determine|provide|say)"
     r"|no (?:such )?information (?:is |was )?(?:about|available|given|provided|on|found)"
     r"|(?:is|are|was) not (?:mentioned|specified|stated|given|provided|documented|available)"
-    r"|not on (?:our|the) shelf|unanswerable"
+    r"|not on (?:our|the) shelf|unanswerable|not a question for me"
     r"|weiß ich nicht|weiss ich nicht|keine (?:angabe|information)"
     r"|nicht (?:angegeben|beantworten))\b",
     re.I,

@@ -183,7 +183,7 @@ def score(
     """The measures of one reply that need nothing but it."""
     text = metrics.plain(reply.text)
     declined = reply.status == "declined" or (
-        not arm.documents and metrics.declines(text, style.declines)
+        (not arm.documents or reply.model == "reply") and metrics.declines(text, style.declines)
     )
     values = _judged(question, text, declined, "")
     values["words"] = float(len(text.split()))
