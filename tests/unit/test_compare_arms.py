@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from ragtune.ask import ask
 from ragtune.compare.arms import ARMS, Asker, choose
+from ragtune.compare.journal import Reply
+from ragtune.compare.questions import Question
+from ragtune.compare.score import Style, score
 from ragtune.config import Settings
 from ragtune.errors import ConfigError
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
+from ragtune.models.router import DECLINED
 from ragtune.store.embedded import EmbeddedStore
 from ragtune.types import Answer, Route, System
 
@@ -54,3 +58,13 @@ def test_the_routed_arm_answers_as_the_workspace_does(tmp_path: Path) -> None:
         assert [(a.text, a.route, a.status) for a in events] == [
             (expected.text, expected.route, expected.status)
         ]
+
+
+def test_a_router_that_sends_a_question_away_has_refused_it() -> None:
+    nobody = Question("1", "Who won?", answerable=False)
+    fact = Question("2", "Who founded us?", answers=("Sena",))
+    away = Reply("routed", 0, "1", text=DECLINED, status="uncited", model="reply")
+    assert score(nobody, away, ARMS["routed"], (), Style())["decision"] == 1.0
+    assert score(fact, away, ARMS["routed"], (), Style())["wrongly_declined"] == 1.0
+    fixed = replace(away, text="From 9 to 5.")
+    assert score(nobody, fixed, ARMS["routed"], (), Style())["decision"] == 0.0
