@@ -1,10 +1,12 @@
 """What changes a workspace through the server: uploads, examples, feedback, models, jobs."""
 
+import io
 import json
 import os
 import shutil
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,19 @@ def test_a_folder_is_uploaded_as_a_form_and_a_bad_file_says_why(client: httpx.Cl
     assert (one["uri"], one["state"]) == ("uploads/folder/deep/one.md", "indexed")
     assert broken["state"] == "quarantined"
     assert "damaged" in broken["error"]
+
+
+def test_an_uploaded_archive_counts_as_what_is_in_it(client: httpx.Client) -> None:
+    before = client.get("/api/status").json()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.md", "# Oars\n\nThe oars stand behind the door.\n")
+        archive.writestr("b.md", "# Sails\n\nThe sails hang in the loft.\n")
+    stored = client.put("/api/files/boats.zip", content=packed.getvalue()).json()
+    assert (stored["state"], stored["passages"]) == ("indexed", 2)
+    now = client.get("/api/status").json()
+    assert now["documents"] == before["documents"] + 2
+    assert now["containers"]["archive"] == before["containers"]["archive"] + 1
 
 
 BAD_NAMES = ("../x.md", "a/../../x.md", "/etc/x.md", "a//b.md", ".hidden.md", "a/.ragtune/x.md",
