@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ragtune.errors import ConfigError
+from ragtune.errors import ConfigError, said
 
 KEEP = 0.9  # share of the answerable questions that the fitted threshold still answers
 NEEDED = 20  # of each kind: below that, one question moves the threshold by 5 points and more
@@ -147,7 +147,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from None
+        raise ConfigError(f"cannot read {path}: {said(error)}") from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -19,7 +19,7 @@ from ragtune.cli_serve import mcp, serve
 from ragtune.cli_tune import tune
 from ragtune.cli_users import access, audit, users
 from ragtune.console import common, fail, out, progress
-from ragtune.errors import ConfigError, RagtuneError
+from ragtune.errors import ConfigError, RagtuneError, said
 
 EPILOG = """\b
 Start:
@@ -99,6 +99,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader (head, less) has gone: nothing to tell it
         raise SystemExit(141) from None
+    except OSError as error:  # as a full disk, where nobody nearer knows better
+        fail(": ".join([*([str(error.filename)] if error.filename else []), said(error)]), 1)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def browser(
     """Write DIR: a page that searches and answers by itself, without a server."""
     from ragtune import render
     from ragtune.export.browser import write
+    from ragtune.ingest.plan import stored_sources
+    from ragtune.ingest.scan import Rules, is_read
 
     with open_workspace(workspace, changes) as opened, progress(as_json) as on_progress:
         opened.refresh()
@@ -36,11 +38,16 @@ def browser(
             where=filter_of(path, types, tag, since, until), examples=examples,
             with_generator=generator, adapter=opened.adapter, on_progress=on_progress,
         )  # fmt: skip
+        read = is_read(str(made.path), stored_sources(opened.store),
+                       Rules.of(opened.root, opened.settings))  # fmt: skip
     lines = [
         f"{target}: {made.documents} documents, {made.passages} passages",
         f"a first visit downloads {render.size(made.download)}:",
         *(f"  {render.size(count):>10}  {name}" for name, count in made.parts.items()),
     ]
+    if read:
+        note = "note: this folder was added, so the page will be read as documents: name another"
+        lines.append(click.style(note, fg="yellow"))
     if made.generator:
         lines.append(f"and, where its button is pressed, {render.size(made.generator)} more")
     out(as_json, made, [*lines, f"Next: ragtune preview {quote(str(target))}"])

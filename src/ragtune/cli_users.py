@@ -59,6 +59,10 @@ def _database(workspace: str | None) -> Iterator[Database]:
 # ---------------------------------------------------------------- users
 
 
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 @users.command("list")
 @common
 def list_users(workspace: str | None, as_json: bool) -> None:
@@ -69,7 +73,9 @@ def list_users(workspace: str | None, as_json: bool) -> None:
         found = known.all()
     rows = [
         [render.safe(u.name), u.role, render.safe(", ".join(u.groups)) or "–",
-         "disabled" if u.disabled else "", f"{u.keys} keys, {u.sessions} sessions"] for u in found
+         "disabled" if u.disabled else "",
+         f"{_some(u.keys, 'key')}, {_some(u.sessions, 'session')}"]
+        for u in found
     ]  # fmt: skip
     lines = render.table(("user", "role", "groups", "", ""), rows) if rows else [
         "No users: only the owner's token and link. Next: ragtune users add NAME"
@@ -201,11 +207,18 @@ def list_rules(workspace: str | None, as_json: bool) -> None:
 @common
 def only(folder: str, groups: tuple[str, ...], workspace: str | None, as_json: bool) -> None:
     """Only these groups see what is in FOLDER (or below this uri); without --group, nobody."""
+    from ragtune.ingest.sources import below
+    from ragtune.server.users import plain_folder
+    from ragtune.visibility import folder_key
+
     with _opened(workspace) as known:
         known.set_rule(folder, groups)
-    out(as_json, {"folder": folder, "groups": groups}, [
-        f"{folder}: {', '.join(groups) or 'nobody'}, true for the very next question"
-    ])  # fmt: skip
+    with open_workspace(workspace) as opened:
+        there = any(below(folder_key(i.uri), plain_folder(folder)) for i in opened.documents())
+    lines = [f"{folder}: {', '.join(groups) or 'nobody'}, true for the very next question"]
+    if not there:  # a misspelt rule hides nothing
+        lines.append(click.style("no document is in it now: see `ragtune docs`", fg="yellow"))
+    out(as_json, {"folder": folder, "groups": groups}, lines)
 
 
 @access.command()

@@ -107,11 +107,13 @@ def filter_of(
     since: str | None, until: str | None,
 ) -> Filter | None:  # fmt: skip
     """The filter that the options describe, or None."""
+    from ragtune.ingest.sources import typed
     from ragtune.types import Filter
 
     if not (path or types or tag or since or until):
         return None
-    types = tuple(t.lower().removeprefix(".") for t in types)
+    path, tag = tuple(map(typed, path)), tuple(map(typed, tag))
+    types = tuple(typed(t).lower().removeprefix(".") for t in types)
     return Filter(path, types, tag, _seconds(since, False), _seconds(until, True))
 
 

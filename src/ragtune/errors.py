@@ -40,3 +40,8 @@ class GenerationError(RagtuneError):
 
 class TuneError(RagtuneError):
     """Examples cannot be trained on, a run cannot go on, or an export is not what was trained."""
+
+
+def said(error: Exception) -> str:
+    """What an error says, for a message that names the file: without number and path."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

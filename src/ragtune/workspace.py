@@ -203,8 +203,13 @@ class Workspace:
 
     def document(self, uri: str) -> Document:
         """The document of this uri (a file name is enough when it is unique)."""
-        document = self.store.get(uri) or self.store.get(self._uri(uri))
-        info = self.store.info(uri) or self.store.info(self._uri(uri)) if document is None else None
+        from ragtune.ingest.sources import typed
+
+        names = (typed(uri), self._uri(uri))
+        document = self.store.get(names[0]) or self.store.get(names[1])
+        info = None
+        if document is None:
+            info = self.store.info(names[0]) or self.store.info(names[1])
         if info is not None and info.error:
             raise DocumentError(f"{info.uri} could not be read: {info.error}")
         if document is None:
@@ -329,7 +334,10 @@ class Workspace:
 
         if not sync.changed(self.store, self.settings, self.root):
             return True
-        return not self.store.read_only and self.sync(dry_run=True).nothing
+        if self.store.read_only:
+            return False
+        would = self.sync(dry_run=True)  # what fails is told apart, and no sync would change it
+        return not (would.added or would.changed or would.moved or would.deleted)
 
     def _calibration(self) -> dict[str, float]:
         stored = self.store.meta("calibration")
@@ -338,12 +346,12 @@ class Workspace:
 
     def _uri(self, name: str) -> str:
         """The uri that a user means by a path or by the end of one."""
+        from ragtune.ingest.sources import typed, uri_of
+
         path = Path(name)
         if path.exists():
-            full = path.resolve()
-            if full.is_relative_to(self.root):
-                return full.relative_to(self.root).as_posix()
-            return full.as_posix()
+            return uri_of(str(path.resolve()), str(self.root))
+        name = typed(name)
         ends = [i.uri for i in self.documents() if i.uri.endswith("/" + name) or i.uri == name]
         if len(ends) > 1:
             raise DocumentError(f"{name!r} is not unique: " + ", ".join(ends[:5]))
@@ -353,6 +361,10 @@ class Workspace:
 def init(folder: str | Path = ".") -> Workspace:
     """Makes a workspace in `folder`; an existing one is opened unchanged."""
     root = Path(folder).resolve()
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:  # SQLite and tantivy take no other names
+        raise WorkspaceError(f"{root}: a workspace's path must be UTF-8 text") from None
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / config.DATA_FOLDER).mkdir(exist_ok=True)

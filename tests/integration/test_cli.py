@@ -74,6 +74,27 @@ def test_an_archive_and_a_database_count_as_what_they_hold(tmp_path: Path) -> No
     assert types == {"md": 2, "txt": 1, "sql": 2, "zip": 1, "database": 1}
 
 
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """Any bytes can be a file's name on Linux, and an argument."""
+    run_json("init", ".", cwd=tmp_path)
+    odd = os.fsdecode(b"b\xffad.txt")
+    (tmp_path / odd).write_text("The llama of Bremen is red.\n", "utf-8")
+    (tmp_path / "empty.txt").touch()
+    run("add", ".", cwd=tmp_path)
+    assert run_json("show", odd, cwd=tmp_path)["uri"] == "b%FFad.txt"
+    assert run_json("search", "llama", "--path", odd, cwd=tmp_path)["hits"]
+    assert run_json("ask", f"What colour has the llama {odd}?", "--tag", odd, cwd=tmp_path)["text"]
+    assert run("show", odd + "x", cwd=tmp_path).returncode == 1
+    assert run_json("rm", odd, cwd=tmp_path)["deleted"] == ["b%FFad.txt"]
+    assert run_json("add", odd, cwd=tmp_path)["added"] == ["b%FFad.txt"]
+    for words in (["init", odd], ["route", "train", odd], ["access", "free", odd]):
+        done = run(*words, cwd=tmp_path)
+        assert done.returncode in (1, 2)
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    status = run_json("status", cwd=tmp_path)
+    assert (status["documents"], status["quarantined"], status["current"]) == (1, 1, True)
+
+
 def test_streaming_json_ends_with_the_answer(root: Path) -> None:
     done = run("ask", demo.QUESTIONS[0], "--json", "--stream", cwd=root)
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -97,6 +97,19 @@ def test_a_folder_is_uploaded_as_a_form_and_a_bad_file_says_why(client: httpx.Cl
     assert "damaged" in broken["error"]
 
 
+def test_an_uploaded_archive_counts_as_what_is_in_it(client: httpx.Client) -> None:
+    before = client.get("/api/status").json()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.md", "# Oars\n\nThe oars stand behind the door.\n")
+        archive.writestr("b.md", "# Sails\n\nThe sails hang in the loft.\n")
+    stored = client.put("/api/files/boats.zip", content=packed.getvalue()).json()
+    assert (stored["state"], stored["passages"]) == ("indexed", 2)
+    now = client.get("/api/status").json()
+    assert now["documents"] == before["documents"] + 2
+    assert now["containers"]["archive"] == before["containers"]["archive"] + 1
+
+
 BAD_NAMES = ("../x.md", "a/../../x.md", "/etc/x.md", "a//b.md", ".hidden.md", "a/.ragtune/x.md",
              "nul\0.md", "line\nbreak.md", "x" * 300, "/".join("abcdefghijklmnopqrst"))  # fmt: skip
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ragtune.config import Settings
 from ragtune.errors import DocumentError
-from ragtune.ingest.scan import Rules, merge, scan
+from ragtune.ingest.scan import Rules, is_read, merge, scan
 from ragtune.ingest.sources import (
     Item,
     Missing,
@@ -231,3 +231,15 @@ def test_below() -> None:
     assert not below("/a/b", ".")
     assert not below("ab", "a")
     assert not below("sqlite:///s.db#t/id=1", ".")
+
+
+def test_what_is_written_into_an_added_folder_would_be_read(tmp_path: Path) -> None:
+    rules = Rules.of(tmp_path, Settings(exclude=("out*",)))
+    inside = [Source("path", "docs"), Source("path", "one.md"), Source("glob", "*.md")]
+    assert is_read(str(tmp_path / "docs/page"), inside, rules)
+    assert not is_read(str(tmp_path / "page"), inside, rules)
+    assert not is_read(str(tmp_path / "docs/out/page"), inside, rules)
+    assert not is_read(str(tmp_path / "docs/.page"), inside, rules)
+    whole = [Source("path", ".")]
+    assert is_read(str(tmp_path / "page"), whole, rules)
+    assert not is_read(str(tmp_path.parent / "page"), whole, rules)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragtune.errors import ConfigError
+from ragtune.errors import ConfigError, said
 
 DEFAULT = Path(__file__).parent / "prices.toml"
 CRITERIA = ("accuracy", "freshness", "cost", "attribution", "style", "speed")
@@ -43,7 +43,7 @@ def read_prices(path: Path | None = None) -> Prices:
         try:
             given = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"cannot read {path}: {error}") from None
+            raise ConfigError(f"cannot read {path}: {said(error)}") from None
         for name, value in given.items():
             if name not in base or isinstance(value, dict) != isinstance(base[name], dict):
                 raise ConfigError(f"{path}: unknown entry {name!r}")

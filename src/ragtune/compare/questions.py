@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragtune import calibrate, words
-from ragtune.errors import ConfigError
+from ragtune.errors import ConfigError, said
 from ragtune.tune import near
 from ragtune.types import Example, Gold
 
@@ -107,7 +107,7 @@ def _rows(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
             return list(enumerate(calibrate.read_jsonl(path), 1))
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from None
+        raise ConfigError(f"cannot read {path}: {said(error)}") from None
     try:
         first = text.partition("\n")[0]
         delimiter = max("\t;,", key=first.count)

@@ -28,7 +28,7 @@ from ragtune.calibrate import read_jsonl
 from ragtune.compare.arms import Arm, Trainer, Training
 from ragtune.compare.metrics import contains
 from ragtune.compare.runner import Contest, answer, processor_seconds
-from ragtune.errors import ConfigError, DocumentError, RagtuneError
+from ragtune.errors import ConfigError, DocumentError, RagtuneError, said
 from ragtune.ingest.sources import path_of
 from ragtune.status import readable
 from ragtune.types import Example, Gold
@@ -94,7 +94,7 @@ def copied(workspace: Workspace, folder: Path) -> Iterator[tuple[Workspace, dict
         sources = [s for s in workspace.store.sources() if s.kind != "sql"]
         places = [_copy(workspace, s.uri, folder, n) for n, s in enumerate(sources)]
     except OSError as error:
-        raise ConfigError(f"cannot copy the documents for the update race: {error}") from None
+        raise ConfigError(f"cannot copy the documents for the update race: {said(error)}") from None
     with init(folder) as made:
         made.settings = replace(workspace.settings, fresh="always")
         made.system = replace(workspace.system, store=made.store)

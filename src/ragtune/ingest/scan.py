@@ -194,6 +194,16 @@ def touches(source: Source, path: str, root: str) -> bool:
     return f"{path}/".startswith(top.rstrip("/") + "/") or top.startswith(path.rstrip("/") + "/")
 
 
+def is_read(path: str, sources: Iterable[Source], rules: Rules) -> bool:
+    """Whether the files in the folder `path` are documents: it lies in one that was added."""
+    for source in sources:
+        top = path_of(source.spec, rules.root).rstrip("/")
+        inside = source.kind == "path" and os.path.realpath(path).startswith(top + "/")
+        if inside and rules.visible(os.path.realpath(path)[len(top) + 1 :], source.spec):
+            return True
+    return False
+
+
 def _missing(source: Source, path: str) -> Missing:
     try:
         above = os.stat(os.path.dirname(path))

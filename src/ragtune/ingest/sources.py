@@ -92,6 +92,11 @@ def encode_name(name: str) -> str:
     return name if name.isascii() and name.isalnum() else _ESCAPE.sub(_escape, name)
 
 
+def typed(name: str) -> str:
+    """A name from the command line as uris have it, where it holds bytes that are no UTF-8."""
+    return re.sub("[\ud800-\udfff]", _escape, name)
+
+
 def uri_of(path: str, root: str) -> str:
     """The uri of an absolute path in the workspace at `root`; "." for `root` itself."""
     if path == root:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragtune import config
-from ragtune.errors import ConfigError, WeightsError
+from ragtune.errors import ConfigError, WeightsError, said
 from ragtune.models import minilm, runtime, weights
 from ragtune.types import OnProgress, Progress
 
@@ -322,7 +322,7 @@ def build_folder(
                 made.rename(folder)
     except OSError as error:
         if not _whole(folder):  # otherwise another process was faster
-            raise WeightsError(f"cannot build {name} in {folder.parent}: {error}") from None
+            raise WeightsError(f"cannot build {name} in {folder.parent}: {said(error)}") from None
     if on_progress is not None:
         on_progress(Progress("build", 1, 1, name))
     return folder

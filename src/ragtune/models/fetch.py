@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from ragtune import config
-from ragtune.errors import WeightsError
+from ragtune.errors import WeightsError, said
 from ragtune.models.weights import MARKER, File, Weight, marker_text, right_sizes
 from ragtune.types import OnProgress, Progress
 
@@ -93,7 +93,9 @@ def _filling(weight: Weight, target: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise WeightsError(f"weights {weight.name}: cannot write to {base}: {error}") from None
+        raise WeightsError(
+            f"weights {weight.name}: cannot write to {base}: {said(error)}"
+        ) from None
 
 
 def _install(weight: Weight, source: Path, target: Path, temporary: Path) -> None:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ragtune import config
-from ragtune.errors import WeightsError
+from ragtune.errors import WeightsError, said
 from ragtune.models import minilm, quantize, runtime, weights
 from ragtune.route.head import SCORE_NEAR, Head
 from ragtune.types import OnProgress, Progress
@@ -76,7 +76,9 @@ def trunk(variant: Variant, on_progress: OnProgress | None = None) -> Path:
                 made.rename(folder)
     except OSError as error:
         if not (folder / "trunk.onnx").is_file():  # otherwise another process was faster
-            raise WeightsError(f"cannot build the router in {folder.parent}: {error}") from None
+            raise WeightsError(
+                f"cannot build the router in {folder.parent}: {said(error)}"
+            ) from None
     if on_progress is not None:
         on_progress(Progress("build", 1, 1, f"router, {variant}"))
     return folder

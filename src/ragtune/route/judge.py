@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ragtune.errors import TuneError
+from ragtune.errors import TuneError, said
 from ragtune.models.router import Judgement, OnnxRouter
 from ragtune.route.head import calibration_error
 from ragtune.route.questions import Question
@@ -309,7 +309,7 @@ def draw(report: Report, path: Path) -> None:
     try:
         figure.savefig(path, dpi=120, bbox_inches="tight")
     except (OSError, ValueError) as error:
-        raise TuneError(f"cannot write {path}: {error}") from None
+        raise TuneError(f"cannot write {path}: {said(error)}") from None
     finally:
         pyplot.close(figure)
 

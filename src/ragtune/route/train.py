@@ -16,8 +16,9 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragtune.errors import TuneError
+from ragtune.errors import TuneError, said
 from ragtune.models import runtime
 from ragtune.models.router import (
     BEFORE,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 MOST_EXAMPLES = 20_000  # questions kept for nearness: 8 MB, 0.5 ms
+_FORGOTTEN = 86_400.0  # seconds after which nobody works in a temporary folder any more
 _RANGES = 24  # questions that the own layer's quantization takes its ranges from
 _AGREE = 1e-2  # largest difference of a probability between training and the written file
 
@@ -90,15 +92,15 @@ def train(
     intents = np.array(known + [head.OUTSIDE] * len(outside), np.int64)
     always = (np.arange(len(texts)) >= len(inside)) & (intents != head.OUTSIDE)
     folder = data_folder / FOLDER
-    with tempfile.TemporaryDirectory() as temporary:
-        own = Path(temporary) / "layer.onnx"
+    with _workplace(data_folder) as place:  # first: what cannot be written is not trained either
+        own = place / "layer.onnx"
         learned = learn(trunk, texts, intents, always, own, on_progress, threads)
         kept = _spread(learned.intents, MOST_EXAMPLES)
         learned = head.with_examples(learned, kept)
         rest = sorted(set(np.flatnonzero(~always).tolist()).difference(kept))
         asked = [("" if always[n] else texts[n], int(intents[n])) for n in [*kept, *rest]]
         layer = own if own.exists() else None
-        passport = _write(learned, trunk, layer, folder, names, asked, variant)
+        passport = _write(learned, trunk, layer, place, folder, names, asked, variant)
     _report(on_progress, 1, 1)
     size = (folder / "router.onnx").stat().st_size
     return Trained(folder, passport, time.perf_counter() - started, size, tuple(warnings))
@@ -249,6 +251,7 @@ def _write(
     learned: head.Head,
     trunk: Path,
     layer: Path | None,
+    place: Path,
     folder: Path,
     names: tuple[str, ...],
     asked: Sequence[tuple[str, int]],
@@ -259,34 +262,46 @@ def _write(
     kept: dict[str, Target] = {}
     if (folder / ROUTES).exists():
         kept = read_routes(folder / ROUTES, _known(folder, names))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".router-", dir=folder.parent) as temporary:
-        made = Path(temporary) / "new"
-        made.mkdir()
-        graph.attach(trunk / "trunk.onnx", learned, made / "router.onnx", layer)
-        shutil.copyfile(trunk / "tokenizer.json", made / "tokenizer.json")
-        text = json.dumps(asked, ensure_ascii=False)
-        (made / "questions.json").write_text(text, "utf-8")
-        texts = [text for text, _ in asked if text]
-        (made / ROUTES).write_text(routes_text(names, kept), "utf-8")
-        passport = Passport(
-            intents=names,
-            threshold=learned.threshold,
-            variant=variant,
-            questions=len(texts),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            sha256=hashlib.sha256((made / "router.onnx").read_bytes()).hexdigest(),
-            figures={name: round(value, 6) for name, value in learned.held_out.items()},
-            versions={name: version(name) for name in ("ragtune", "onnxruntime", "onnx")},
-        )
-        text = json.dumps(asdict(passport), indent=1, ensure_ascii=False) + "\n"
-        (made / "router.json").write_text(text, "utf-8")
-        _prove(made, learned, trunk, layer, texts)
-        for path in made.iterdir():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-        _swap(made, folder)
+    made = place / "new"
+    made.mkdir()
+    graph.attach(trunk / "trunk.onnx", learned, made / "router.onnx", layer)
+    shutil.copyfile(trunk / "tokenizer.json", made / "tokenizer.json")
+    text = json.dumps(asked, ensure_ascii=False)
+    (made / "questions.json").write_text(text, "utf-8")
+    texts = [text for text, _ in asked if text]
+    (made / ROUTES).write_text(routes_text(names, kept), "utf-8")
+    passport = Passport(
+        intents=names,
+        threshold=learned.threshold,
+        variant=variant,
+        questions=len(texts),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        sha256=hashlib.sha256((made / "router.onnx").read_bytes()).hexdigest(),
+        figures={name: round(value, 6) for name, value in learned.held_out.items()},
+        versions={name: version(name) for name in ("ragtune", "onnxruntime", "onnx")},
+    )
+    text = json.dumps(asdict(passport), indent=1, ensure_ascii=False) + "\n"
+    (made / "router.json").write_text(text, "utf-8")
+    _prove(made, learned, trunk, layer, texts)
+    for path in made.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    _swap(made, folder)
     return passport
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A folder for what is made, on the disk where it will stay. Raises TuneError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(".router-*"):  # of a training that was killed
+            if old.name != BEFORE and time.time() - old.stat().st_mtime > _FORGOTTEN:
+                shutil.rmtree(old, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".router-", dir=folder) as temporary:
+            yield Path(temporary)
+    except OSError as error:
+        raise TuneError(f"cannot write the router in {folder}: {said(error)}") from None
 
 
 def _swap(made: Path, folder: Path) -> None:

@@ -22,6 +22,7 @@ from ragtune.server.context import Call, Editor, Server, Signed
 from ragtune.server.pictures import Picture
 from ragtune.server.problems import Problem
 from ragtune.server.uploads import Stored
+from ragtune.status import CONTAINERS
 from ragtune.types import Citation, Document, Place
 from ragtune.workspace import Workspace
 
@@ -109,6 +110,8 @@ def _states(workspace: Workspace, stored: Sequence[Stored], looked: bool) -> lis
     made = []
     for one in stored:
         info = workspace.store.info(one.uri) if looked else None
+        if info is not None and info.error is None and info.type in CONTAINERS:
+            info = None  # its own entry holds nothing
         state, error, passages = "waiting", None, 0
         left_out: tuple[str, ...] = ()
         if info is not None:

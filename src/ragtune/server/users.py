@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ragtune.errors import ConfigError
+from ragtune.ingest.sources import typed
 from ragtune.server.database import Database
 from ragtune.visibility import Visibility, folder_key, rules_of
 
@@ -357,7 +358,7 @@ def plain_name(name: str) -> str:
 
 def plain_folder(folder: str) -> str:
     """A folder as uris begin. Raises ConfigError for one that could match nothing."""
-    folder = folder_key(unicodedata.normalize("NFC", folder.strip()).removeprefix("./"))
+    folder = folder_key(unicodedata.normalize("NFC", typed(folder).strip()).removeprefix("./"))
     if not folder or {".", ".."} & set(folder.split("/")) or "*" in folder:
         raise ConfigError(f"{folder!r}: name a folder as `ragtune docs` has it, without . .. or *")
     return folder

