@@ -163,6 +163,7 @@ HIDDEN_MARKDOWN = {
     "<span style='color:white'>{}</span>": "white text",
     "<span style='font-size:0'>{}": "tiny text",
     "<script>\n{}\n</script>": "script element",
+    f"<p title='{'x' * 5_000}'\nhidden>{{}}</p>": "hidden element",
     "<!-- {}": "comment",
 }
 
@@ -218,6 +219,7 @@ def test_blanking_keeps_length_lines_and_what_is_not_blanked(text: str) -> None:
 def test_comments_stay_linear() -> None:
     begun = time.process_time()
     for text in ("<!-- a " * 30_000, "`" * 100_000, "<p hidden>" * 5_000, "[a]: # (" * 30_000,
-                 "``a`" * 30_000, "<!-- -->\n" * 30_000):  # fmt: skip
+                 "``a`" * 30_000, "<!-- -->\n" * 30_000, "<p hidden\n" * 9_000,
+                 "<a " * 50_000):  # fmt: skip
         without_hidden(text, LeftOut())
     assert time.process_time() - begun < 30

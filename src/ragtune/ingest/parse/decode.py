@@ -24,7 +24,8 @@ UNSEEN = (
     "\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\uffa0\ufff9-\ufffb"
     "\U000e0000-\U000e007f\U000e0100-\U000e01ef"
 )
-_UNSEEN = re.compile(f"(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f{UNSEEN}]+|[{UNSEEN}]")
+_UNSEEN = re.compile(f"[{UNSEEN}]")
+_SELECTORS = re.compile("([\ufe00-\ufe0f])[\ufe00-\ufe0f]+")
 _WESTERN = frozenset(
     "äöüßÄÖÜéèêëàâáãåæçñóòôõøœíìîïúùûýÿÉÈÊÀÂÁÃÅÆÇÑÓÒÔÕØŒÍÚÛ€§°£«»“”„‘’‚–—…¿¡©®™·²³½¼ªº\xa0"
 )
@@ -48,8 +49,8 @@ def decode(data: bytes, declared: str | None = None) -> str:
 
 
 def without_unseen(text: str) -> str:
-    """`text` without the marks of `UNSEEN`."""
-    return text if text.isascii() else _UNSEEN.sub("", text)
+    """`text` without the marks of `UNSEEN`, and one selector where several follow each other."""
+    return text if text.isascii() else _SELECTORS.sub(r"\1", _UNSEEN.sub("", text))
 
 
 def _decode(data: bytes, declared: str | None) -> str:

@@ -11,9 +11,8 @@ import re
 from ragtune.ingest.parse import css
 from ragtune.ingest.parse.hidden import WHITE, LeftOut, alike
 
-_MAY_HIDE = re.compile(
-    r"<!--|<[a-z][\w-]*[^>]*(?:hidden|style)|<(?:script|style)|^ {0,3}\[", re.I | re.M
-)
+_MAY_HIDE = re.compile(r"<(?:!--|(?:script|style|template)\b|[a-z][^<>]*(?:hidden|style))", re.I)
+_DEFINES = re.compile(r"\]:[ \t]*\S+[ \t]*[\"'(]")
 _FENCE = re.compile(r"[ \t]*(?:[-*+>][ \t]+)*(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
 _DEFINITION = re.compile(
@@ -24,12 +23,15 @@ _TOKEN = re.compile(r"`+|\\.|<!--|<([a-zA-Z][\w-]*)((?:\s[^<>]*)?)>")
 _TAG = r"<(/?){}\b[^<>]*>"
 _ATTRIBUTE = re.compile(r"\s(hidden)(?=[\s=/]|$)|\sstyle\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_TICKS = re.compile("`+")
+_BEGIN = re.compile(r"[`\\<]")
+_CODE_LENGTH = 20_000
 _VISIBLE = re.compile(r"[^\n]")
 
 
 def without_hidden(text: str, left_out: LeftOut) -> str:
     """`text` with spaces for what is not shown, as long as before, line for line."""
-    if not _MAY_HIDE.search(text):
+    if not _MAY_HIDE.search(text) and not _DEFINES.search(text):
         return text
     finder = _Finder(text)
     finder.run()
@@ -76,16 +78,18 @@ class _Finder:
 
     def _line(self, start: int, end: int) -> int:
         """Looks at a line and what begins in it; the end of the line where that ends."""
-        definition = _DEFINITION.match(self.text, start, end)
-        if definition and definition.end() == end:
-            if definition[1]:
-                self._hide(*definition.span(1), "comment")
+        if "[" in self.text[start : start + 4]:
+            definition = _DEFINITION.match(self.text, start, end)
+            if definition and definition.end() == end:
+                if definition[1]:
+                    self._hide(*definition.span(1), "comment")
+                return end
+        if self.text.find("<", start, end) < 0 and self.text.find("`", start, end) < 0:
             return end
         position = start
-        while position < end and (token := _TOKEN.search(self.text, position, len(self.text))):
-            if token.start() >= end:
-                break
-            position = self._token(token, start)
+        while position < end and (begin := _BEGIN.search(self.text, position, end)):
+            token = _TOKEN.match(self.text, begin.start())  # a tag may end on a later line
+            position = self._token(token, start) if token else begin.end()
             if position > end:
                 found = self.text.find("\n", position)
                 end = len(self.text) if found < 0 else found
@@ -109,20 +113,23 @@ class _Finder:
 
     def _code(self, token: re.Match[str]) -> int:
         """The end of inline code, or of the marks where there is none."""
-        paragraph = _BLANK_LINE.search(self.text, token.end())
-        last = paragraph.start() if paragraph else len(self.text)
-        for close in re.finditer(r"`+", self.text[token.end() : min(last, token.end() + 20_000)]):
+        last = min(len(self.text), token.end() + _CODE_LENGTH)
+        paragraph = _BLANK_LINE.search(self.text, token.end(), last)
+        for close in _TICKS.finditer(
+            self.text, token.end(), paragraph.start() if paragraph else last
+        ):
             if len(close[0]) == len(token[0]):
-                return token.end() + close.end()
+                return close.end()
         return token.end()
 
     def _closing(self, token: re.Match[str]) -> int:
         """The end of an element; of its paragraph where it is never closed."""
         depth = 1
-        for tag in re.finditer(_TAG.format(re.escape(token[1])), self.text[token.end() :], re.I):
+        tags = re.compile(_TAG.format(re.escape(token[1])), re.I)
+        for tag in tags.finditer(self.text, token.end()):
             depth += -1 if tag[1] else 1
             if depth == 0:
-                return token.end() + tag.end()
+                return tag.end()
         paragraph = _BLANK_LINE.search(self.text, token.end())
         return paragraph.start() if paragraph else len(self.text)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,11 @@ from ragtune.ingest.parse.hidden import TINY, WHITE, Colour, alike, hex_colour
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
-_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
-_COLUMN = re.compile(rb"<(?:\w+:)?col\b([^>]*)>")
-_CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*)>")
+_ROW = re.compile(rb'<(?:\w+:)?row\b([^>]*\b(?:hidden="(?:1|true)"|ht="0(?:\.\d+)?")[^>]*)>')
+_ANY_ROW = re.compile(rb"<(?:\w+:)?row\b")
+_COLUMN = re.compile(
+    rb'<(?:\w+:)?col\b([^>]*\b(?:hidden="(?:1|true)"|width="0(?:\.[01]\d*)?")[^>]*)>'
+)
 _PLACE = re.compile(rb"([A-Z]{1,3})(\d{1,7})")
 _ATTRIBUTE = re.compile(rb'(\w+)="([^"]*)"')
 _RANGE = re.compile(r"([A-Z]{1,3})(\d+):([A-Z]{1,3})(\d+)")
@@ -44,18 +46,19 @@ def of_xlsx(archive: Archive, sheets: Mapping[str, tuple[str, bytes]]) -> dict[s
     found = {}
     for name, (path, data) in sheets.items():
         unseen = Unseen()
-        for number, row in enumerate(_attributes(_ROW, data, (b"hidden", b"ht=")), 1):
-            if _is_hidden(row, b"ht", 1.0):
-                unseen.rows.add(int(row.get(b"r", number)) - 1)
-        for column in _attributes(_COLUMN, data, (b"hidden", b"width=")):
-            if _is_hidden(column, b"width", 0.2):
-                first, last = (int(column.get(k, b"1")) for k in (b"min", b"max"))
-                unseen.columns.update(range(first - 1, min(last, _MAX_COLUMN)))
+        for match in _ROW.finditer(data):
+            number = dict(_ATTRIBUTE.findall(match[1])).get(b"r")
+            before = len(_ANY_ROW.findall(data, 0, match.start())) if number is None else 0
+            unseen.rows.add(int(number) - 1 if number is not None else before)
+        for match in _COLUMN.finditer(data):
+            column = dict(_ATTRIBUTE.findall(match[1]))
+            first, last = (int(column.get(k, b"1")) for k in (b"min", b"max"))
+            unseen.columns.update(range(first - 1, min(last, _MAX_COLUMN)))
         heads = _table_heads(archive, path) if styles and b"<tablePart" in data else []
-        for cell in _attributes(_CELL, data, (b" s=",)) if styles else ():
-            why = styles.get(int(cell.get(b"s", b"0")))
-            place = _PLACE.fullmatch(cell.get(b"r", b""))
-            if why and place:
+        for match in _cells_of(styles).finditer(data) if styles else ():
+            cell = dict(_ATTRIBUTE.findall(match[1]))
+            why, place = styles[int(cell[b"s"])], _PLACE.fullmatch(cell.get(b"r", b""))
+            if place:
                 r, c = int(place[2]) - 1, column_index(place[1].decode())
                 if not any(r == at and first <= c <= last for at, first, last in heads):
                     unseen.cells[r, c] = why
@@ -90,22 +93,10 @@ def column_index(letters: str) -> int:
     return number - 1
 
 
-def _attributes(
-    pattern: re.Pattern[bytes], data: bytes, needed: tuple[bytes, ...]
-) -> list[dict[bytes, bytes]]:
-    """The attributes of elements; none where no attribute that matters is in the file."""
-    if not any(name in data for name in needed):
-        return []
-    return [dict(_ATTRIBUTE.findall(match[1])) for match in pattern.finditer(data)]
-
-
-def _is_hidden(attributes: dict[bytes, bytes], size: bytes, least: float) -> bool:
-    if attributes.get(b"hidden") in (b"1", b"true"):
-        return True
-    try:
-        return float(attributes.get(size, b"99")) < least
-    except ValueError:
-        return False
+def _cells_of(styles: Iterable[int]) -> re.Pattern[bytes]:
+    """Finds the cells of these styles."""
+    numbers = "|".join(map(str, styles)).encode()
+    return re.compile(rb'<(?:\w+:)?c\b([^>]*\ss="(?:' + numbers + rb')"[^>]*)>')
 
 
 def _hiding_styles(archive: Archive) -> dict[int, str]:

@@ -19,6 +19,7 @@ _HIGHLIGHTS = {
     "darkCyan": "008B8B", "darkGreen": "006400", "darkMagenta": "800080", "darkRed": "8B0000",
     "darkYellow": "808000", "darkGray": "A9A9A9", "lightGray": "D3D3D3",
 }  # fmt: skip
+_LOOKED_AT = frozenset(W + n for n in ("vanish", "sz", "w", "color", "rStyle"))
 _SQUEEZED = 10  # per cent of the usual width of letters
 _DARK: Colour = (64, 64, 64)  # stands for a background whose colour is not known exactly
 _WPS = "{http://schemas.microsoft.com/office/word/2010/wordprocessingShape}"
@@ -47,17 +48,31 @@ class Unseen:
         if shown and background is not None:
             self._page = hex_colour(background.get(W + "color")) or WHITE
         self._inherited: dict[str, list[Any]] = {}
+        self._plain: dict[str | None, bool] = {}  # by paragraph style
 
     def reason(self, run: Any) -> str:
         """Why a `w:r` is not seen, "" when it is."""
         own = run.find(W + "rPr")
+        paragraph = run.getparent()
+        while paragraph is not None and paragraph.tag != W + "p":
+            paragraph = paragraph.getparent()
+        key = value(paragraph, "pPr", "pStyle") if paragraph is not None else None
+        if key not in self._plain:  # most styles say nothing that could hide
+            around = [*self._style(key or ""), self._defaults]
+            self._plain[key] = not any(
+                p.find(W + "vanish") is not None
+                or p.find(W + "w") is not None
+                or hex_colour(value(p, "color")) is not None
+                or _number(value(p, "sz") or "24") < 2 * TINY
+                for p in around
+                if p is not None
+            )
+        if self._plain[key] and (own is None or not any(c.tag in _LOOKED_AT for c in own)):
+            return ""
         layers = [own] if own is not None else []
         if own is not None and (style := value(own, "rStyle")):
             layers += self._style(style)
-        paragraph = _ancestor(run, (W + "p",))
-        if paragraph is not None:
-            for key in self._chains.chain(paragraph)[:1]:
-                layers += self._style(key)
+        layers += self._style(key or "")
         if self._defaults is not None:
             layers.append(self._defaults)
         if _switch(layers, "vanish"):
