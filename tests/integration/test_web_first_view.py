@@ -97,7 +97,11 @@ def test_start_without_a_code_shows_the_sign_in_page_or_the_one_who_is_signed_in
 def test_a_question_typed_before_the_scripts_are_there_is_asked(chromium: Any, site: Site) -> None:
     with person(chromium, site) as page:
         held: list[Any] = []
-        page.route("**/ask.js", held.append)
+
+        def hold(route: Any) -> None:  # a function of Python: others have no signature to look at
+            held.append(route)
+
+        page.route("**/ask.js", hold)
         page.goto(site.url + "/", wait_until="commit")
         page.wait_for_selector("#question:focus")
         page.keyboard.type("How many days of annual leave do full-time crew have?")
