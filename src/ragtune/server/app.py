@@ -32,6 +32,7 @@ from ragtune.server import (
 from ragtune.server.access import Access
 from ragtune.server.context import Server
 from ragtune.server.middleware import Outermost
+from ragtune.server.oidc import Logins
 from ragtune.server.options import Options
 from ragtune.workspace import Workspace
 
@@ -53,6 +54,8 @@ def create_app(workspace: Workspace, token: str, options: Options | None = None)
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         tasks = [asyncio.create_task(_load(server)), asyncio.create_task(api_jobs.run_jobs(server))]
+        if server.logins is not None:
+            tasks.append(asyncio.create_task(_reach(server.logins)))
         if options.watch:
             # With the watcher, which looks at all files every ten minutes, whatever the kernel says
             if available():
@@ -108,6 +111,12 @@ async def _load(server: Server) -> None:
     except RagtuneError as error:
         server.ready = str(error)
         log.error("not ready: %s", error)
+
+
+async def _reach(logins: Logins) -> None:
+    """Says at the start, not only to the first who wants to sign in, that the provider is away."""
+    if trouble := await asyncio.to_thread(logins.trouble):
+        log.error("%s: nobody can sign in through it until it does", trouble)
 
 
 def _warm(workspace: Workspace) -> None:

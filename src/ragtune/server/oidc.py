@@ -63,6 +63,14 @@ class Logins:
         self._begun: OrderedDict[str, _Begun] = OrderedDict()
         self._known: tuple[float, Mapping[str, Any]] = (0.0, {})
 
+    def trouble(self) -> str:
+        """Why nobody could sign in through the provider now; empty where they could."""
+        try:
+            self._metadata()
+        except Problem as problem:
+            return str(problem.detail)
+        return ""
+
     def begin(self, callback: str) -> tuple[str, str]:
         """Where to send the browser, and what to give it as a cookie. Raises Problem 502."""
         at = str(self._metadata()["authorization_endpoint"])

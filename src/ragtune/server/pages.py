@@ -107,7 +107,9 @@ def _sign_in(request: Request) -> Response:
     server: Server = request.app.state.server
     provider = server.options.provider
     host = urlsplit(provider.issuer).hostname if provider else ""
-    return _render(request, "signin", 401, provider=host)
+    # A browser logs an error for a page of status 401; programs should see that they are strangers.
+    status = 200 if "text/html" in request.headers.get("accept", "") else 401
+    return _render(request, "signin", status, provider=host)
 
 
 def _shown(template: str) -> Callable[[Request], Any]:

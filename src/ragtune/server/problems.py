@@ -115,10 +115,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        found = [
-            {"field": ".".join(map(str, e["loc"])), "message": str(e["msg"])}
-            for e in error.errors()[:20]
-        ]
+        found = [_finding(e) for e in error.errors()[:20]]
         said = "; ".join(f"{e['field']}: {e['message']}" for e in found[:3])
         problem = Problem(422, said or "the request is not valid", errors=found)
         return response(problem, request_id(request), request.url.path)
@@ -126,6 +123,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in (HTTPException, RagtuneError, Exception):
         app.add_exception_handler(kind, known)
+
+
+def _finding(error: Mapping[str, Any]) -> dict[str, str]:
+    """Which field is wrong and why; of a body that is no JSON, where it ends to be some."""
+    if error["type"] == "json_invalid":
+        why = str(error.get("ctx", {}).get("error", "it cannot be read"))
+        return {"field": "body", "message": f"not JSON at character {error['loc'][-1]}: {why}"}
+    return {"field": ".".join(map(str, error["loc"])), "message": str(error["msg"])}
 
 
 def request_id(request: Request) -> str:
