@@ -2,6 +2,7 @@
 
     python -m benchmarks.export --work DIR              writes all formats there and compares them
     python -m benchmarks.export --work DIR --speed      then measures speed and memory
+    python -m benchmarks.export --work DIR --router     the router's row again, alone
 
 The workspace is the sample company with the grounded adapter that ships with ragtune, so that
 nothing is trained here but a router (from the documents). Parity is what `ragtune export` measures
@@ -50,9 +51,7 @@ def parts(work: Path, opened: workspace.Workspace, questions: answers.Questions)
         place = _empty(work / f"reader-{precision}")
         onnx_parts.write_reader(opened.settings, data, place, precision)
         yield place, "reader", comparison.reader(place, precision)[0]
-    place = _empty(work / "router-int8")
-    onnx_parts.write_router(data, place)
-    yield place, "router", comparison.router(place)[0]
+    yield router(work, data, comparison)
     pairs = comparison.watched.pairs if comparison.watched else []
     cases = {
         "texts": [text for _, text, _ in pairs[:100]],
@@ -60,6 +59,12 @@ def parts(work: Path, opened: workspace.Workspace, questions: answers.Questions)
         "questions": list(questions.texts) * 3,
     }
     (work / "cases.json").write_text(json.dumps(cases), "utf-8")
+
+
+def router(work: Path, data: Path, comparison: compared.Comparison) -> Any:
+    place = _empty(work / "router-int8")
+    onnx_parts.write_router(data, place)
+    return place, "router", comparison.router(place)[0]
 
 
 def generators(
@@ -131,19 +136,58 @@ def mistakes(work: Path, one: adapters.Listed, base_gguf: Path) -> Iterator[tupl
         convert.permute = permute
 
 
-def compare(work: Path) -> None:
-    """Writes every format and compares it; rows go to DIR/rows.json as they come."""
+def company(work: Path) -> Path:
+    """The sample company in a workspace with a router of its documents."""
     work.mkdir(parents=True, exist_ok=True)
     root = work / "company"
     if not (root / config.FILE_NAME).exists():
         with workspace.init(root) as made:
             made.add([demo.SAMPLE])
-    rows: list[dict[str, Any]] = []
     with workspace.open(root) as opened:
         if not onnx_parts.has_router(onnx_parts.data_folder(root)):
             infos = [i for i in opened.documents() if i.state == "indexed"]
             documents = [d for i in infos if (d := opened.store.get(i.uri)) is not None]
             routes.train(synthesise.synthesise(documents), onnx_parts.data_folder(root))
+    return root
+
+
+def router_again(work: Path) -> None:
+    """Writes and measures the router alone; the other rows of the report stay as they are."""
+    root = company(work)
+    with workspace.open(root) as opened:
+        one = adapters.find(root / config.DATA_FOLDER, adapters.BUILT_IN)
+        questions = answers.own_questions(opened, one)
+        comparison = compared.Comparison(opened, questions)
+        place, part, told = router(work, onnx_parts.data_folder(root), comparison)
+    print(told.line, flush=True)
+    (work / "cases.json").write_text(json.dumps({"questions": list(questions.texts) * 3}), "utf-8")
+    command = [sys.executable, "-m", "benchmarks.export_speed", "router", str(place)]
+    done = subprocess.run(
+        [*command, str(work / "cases.json")], capture_output=True, text=True, check=True
+    )
+    found = json.loads((RESULTS / "export.json").read_text("utf-8"))
+    row = {"path": place.name, "kind": (part, told.precision), **asdict(told),
+           "speed": json.loads(done.stdout.splitlines()[-1])}  # fmt: skip
+    found["rows"] = [row if r["part"] == "router" else r for r in found["rows"]]
+    found["router"] = machine.describe(*PACKAGES)
+    report_on(found)
+
+
+def report_on(found: dict[str, Any]) -> None:
+    """Writes the result files."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "export.json").write_text(json.dumps(found, indent=1))
+    text = list(lines(found["machine"], found["rows"], found["mistakes"]))
+    if again := found.get("router"):
+        text += ["", f"The router's row: {again['date']}, commit {again['commit']}, load "
+                 f"{again['load_1min']}."]  # fmt: skip
+    (RESULTS / "export.md").write_text("\n".join(text) + "\n", "utf-8")
+
+
+def compare(work: Path) -> None:
+    """Writes every format and compares it; rows go to DIR/rows.json as they come."""
+    root = company(work)
+    rows: list[dict[str, Any]] = []
     with workspace.open(root) as opened:
         one = adapters.find(root / config.DATA_FOLDER, adapters.BUILT_IN)
         base_gguf = generate.base_file(opened.settings)
@@ -187,11 +231,7 @@ def speed(work: Path) -> None:
         print(row["kind"], row["speed"], flush=True)
     about["seconds"] = round(time.perf_counter() - began)
     wrong = json.loads((work / "mistakes.json").read_text("utf-8"))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "export.json").write_text(
-        json.dumps({"machine": about, "rows": rows, "mistakes": wrong}, indent=1)
-    )
-    (RESULTS / "export.md").write_text("\n".join(lines(about, rows, wrong)) + "\n", "utf-8")
+    report_on({"machine": about, "rows": rows, "mistakes": wrong})
 
 
 def lines(about: Any, rows: Any, wrong: Any) -> Iterator[str]:
@@ -263,8 +303,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--router", action="store_true", help="only the router's row, again")
     options = parser.parse_args()
-    (speed if options.speed else compare)(options.work.resolve())
+    wanted = router_again if options.router else speed if options.speed else compare
+    wanted(options.work.resolve())
 
 
 if __name__ == "__main__":
