@@ -57,8 +57,7 @@ def body(results: Results) -> str:
         _charts(results),
         "<h2>How sure is that?</h2>",
         _sure(results),
-        "<h2>What next</h2>",
-        _next(results),
+        *(["<h2>What next</h2>", _next(results)] if wording.next_steps(results) else []),
         _updates(results),
         f"<h2>Every question ({len(results['questions'])})</h2>",
         '<p class="soft small-text">✓ right, ✗ wrong, – declined. Open one for the answers, '
