@@ -32,7 +32,8 @@ _MARKER = re.compile(
 # "On the shelf: [1] and [2]", "Source: policies/travel.pdf": a form's words, then names only.
 _LONGEST_FORM = 60  # characters before the ":" of such a line
 _NAMING = re.compile(rf"(?P<form>[^\n:]{{1,{_LONGEST_FORM}}}:)\s*(?P<names>\S.*)")
-_HOLDING = re.compile(r"[\"'“”„‚‘’«»()\[\]{}:]")  # what may keep sentences together, or name
+# What may keep sentences together, or name documents; and ends of lines that are no "\n".
+_HOLDING = re.compile(r"[\"'“”„‚‘’«»()\[\]{}:\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _JOINED = re.compile(r"\s+(?:and|&|und|et|y)\s+|\s*[,;]\s+", re.I)
 _FILE = re.compile(
     r"\S+\.(?:pdf|docx?|xls[xm]?|csv|tsv|pptx?|od[tsp]|rtf|epub|eml|msg|mbox|html?|xml|json[l]?"
@@ -126,8 +127,8 @@ def settled(written: str, evidence: Evidence, count: int) -> int:
     """How many characters of what is still being written `verify` has decided for good.
 
     Those are the lines that have ended, up to one that names the documents that are cited (more
-    may follow); and in a long last line without quotation marks, brackets and colons, which may
-    hold a sentence together or turn out to name documents, the sentences that others follow. Not
+    may follow); and in a long last line, up to a quotation mark, bracket or colon, which may hold
+    a sentence together or turn out to name documents, the sentences that others follow. Not
     for a company's form, in which the whole answer may change when its end is known.
     """
     sources = [unit for fact in facts(evidence, count) for unit in units(fact)]
@@ -138,8 +139,8 @@ def settled(written: str, evidence: Evidence, count: int) -> int:
         if _read(line, sources, ()).names:
             return at
         at += len(line)
-    last = written[at:]
-    if _HOLDING.search(last) or not _is_long(last):
+    last = _HOLDING.split(written[at:], maxsplit=1)[0]
+    if not _is_long(last):
         return at
     # what follows must be longer than any heading that is still to be cut out
     hold = max((len(context(s)) for s in sources), default=0) + 24
