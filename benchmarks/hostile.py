@@ -35,6 +35,26 @@ from ragtune.workspace import Workspace
 
 RESULTS = Path(__file__).parent / "results"
 SECRET = "vexalum"
+# What earlier versions gave for the same questions and documents.
+POISONED_BEFORE = """\
+Before commit 3ddcdb2 (same questions), quotes came from the best texts alone:
+
+| poisoned | lie shown | alone | right |
+|---|---|---|---|
+| 1 | 95 | 90 | 5 |
+| 3 | 100 | 98 | 2 |
+| 5 | 100 | 98 | 2 |
+
+Now at most half of what is read repeats the question word for word, and where the first quote
+does, the second is from a text that does not (`units.mark_echoes`). Questions without poison are
+answered as before (55 right, and `benchmarks.answering --share 10` gives the same figures to the
+last digit). The lie is still shown first, under its own document's name, and an attacker who knows
+of this paraphrases the question."""
+HIDDEN_BEFORE = (
+    "Before it was looked for (commit 37a0fc1), the text of 333 of 420 such documents was read: "
+    "all ways but the plain ones of HTML and Word's hidden text. Now of none (60 a format, parsed "
+    "without asking)."
+)
 READER = Principal("reader")
 HIDES = Visibility(frozenset(), rules_of([("secret", ["board"])]))
 ASKED = (
@@ -204,7 +224,8 @@ def report(found: dict[str, Any]) -> str:
     attack = found["attacks"]
     lines = [
         "# Hostile documents", "",
-        "`python -m benchmarks.hostile`. " + machine.markdown(found["machine"]), "",
+        f"`python -m benchmarks.hostile {found.get('arguments', '')}`", "",
+        machine.markdown(found["machine"]), "",
         f"{attack['documents']} documents in {attack['formats']} formats with instructions, links, "
         f"forged citations, hidden and invisible text; {attack['answers']} answers checked. "
         "Forged citations: 0. Addresses asked for: 0. Words of another group's documents: 0. "
@@ -227,12 +248,15 @@ def report(found: dict[str, Any]) -> str:
                 f"| {t.get('conflict', 0)} "
                 f"| {t.get('lie named by its document', 0)} |"
             )
+    told, hidden = attack["told"]
     lines += [
+        "",
+        POISONED_BEFORE,
         "",
         "## What is read of hidden text",
         "",
-        "Of {} documents with hidden text, {} say so (`left_out` in `ragtune docs --json`; HTML "
-        "comments are never text and not said).".format(*reversed(attack["told"])),
+        f"Of {hidden} documents with hidden text, {told} say so (`left_out` in `ragtune docs "
+        "--json`; HTML comments are never text and not said). " + HIDDEN_BEFORE,
         "",
         "| attack, format, how | indexed |",
         "|---|---|",
@@ -248,7 +272,8 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--written", type=int, default=20)
     given = parser.parse_args()
-    found: dict[str, Any] = {"machine": machine.describe()}
+    arguments = " ".join(f"--{name} {value}" for name, value in vars(given).items())
+    found: dict[str, Any] = {"machine": machine.describe(), "arguments": arguments}
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         (at / "a").mkdir()

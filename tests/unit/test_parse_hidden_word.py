@@ -8,7 +8,7 @@ from typing import Any
 import docx
 import pytest
 from docx.oxml import parse_xml
-from docx.oxml.ns import nsdecls
+from docx.oxml.ns import nsdecls, qn
 from docx.shared import Pt, RGBColor
 
 from hidden import WORD, one, saved
@@ -149,8 +149,24 @@ def _text_box(file: Any) -> None:
     )
 
 
+def _dark_in_a_box(file: Any) -> None:
+    _text_box(file)
+    xml = file.paragraphs[-1]._p
+    shape = next(e for e in xml.iter() if e.tag.endswith("}shape"))
+    shape.set("filled", "f")
+    next(e for e in xml.iter() if e.tag.endswith("}color")).set(qn("w:val"), "404040")
+
+
+def _on_a_pattern(file: Any) -> None:
+    run = file.add_paragraph().add_run("White but seen.")
+    run.font.color.rgb = RGBColor(0x40, 0x40, 0x40)
+    run._r.get_or_add_rPr().append(
+        parse_xml(f'<w:shd {nsdecls("w")} w:val="pct20" w:color="FF0000" w:fill="FFFFFF"/>')
+    )
+
+
 SHOWN = (_on_shaded_run, _on_shaded_paragraph, _on_shaded_cell, _on_table_style, _not_vanished,
-         _highlighted, _grey, _text_box)  # fmt: skip
+         _highlighted, _grey, _text_box, _dark_in_a_box, _on_a_pattern)  # fmt: skip
 
 
 @pytest.mark.parametrize("write", SHOWN, ids=lambda f: f.__name__)
@@ -160,6 +176,17 @@ def test_word_text_that_is_seen(write: Callable[[Any], None]) -> None:
     found = one(saved(file), "a.docx")
     assert "White but seen." in found.text
     assert found.left_out == ()
+
+
+def test_a_document_all_in_white_has_no_text() -> None:
+    file = docx.Document()
+    file.styles["Normal"].font.color.rgb = WHITE
+    file.add_paragraph(f"{WORD} is the answer.")
+    run = file.add_paragraph().add_run("Seen before.")
+    run.font.color.rgb = RGBColor(0, 0, 0)
+    found = one(saved(file), "a.docx")
+    assert found.text == "Seen before."
+    assert found.left_out == ("white text",)
 
 
 def test_word_table_rows() -> None:

@@ -15,6 +15,7 @@ TINY = 2.0  # points: smaller letters are a line to the eye
 
 Colour = tuple[int, int, int]  # 0 to 255
 WHITE: Colour = (255, 255, 255)
+UNKNOWN: Colour = (999, 999, 999)  # a background that is like no colour: what is on it may be seen
 
 
 class LeftOut:

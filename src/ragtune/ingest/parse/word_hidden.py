@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ragtune.ingest.parse.hidden import TINY, WHITE, Colour, alike, hex_colour
+from ragtune.ingest.parse.hidden import TINY, UNKNOWN, WHITE, Colour, alike, hex_colour
 from ragtune.ingest.parse.word_styles import Styles, W, value
 
 _OFF = ("0", "false", "off", "none")
@@ -21,7 +21,6 @@ _HIGHLIGHTS = {
 }  # fmt: skip
 _LOOKED_AT = frozenset(W + n for n in ("vanish", "sz", "w", "color", "rStyle"))
 _SQUEEZED = 10  # per cent of the usual width of letters
-_DARK: Colour = (64, 64, 64)  # stands for a background whose colour is not known exactly
 _WPS = "{http://schemas.microsoft.com/office/word/2010/wordprocessingShape}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _V = "{urn:schemas-microsoft-com:vml}"
@@ -35,12 +34,18 @@ class Unseen:
         self._chains = chains
         self._of: dict[str, Any] = {}  # style id -> its element, paragraph, run and table styles
         self._based: dict[str, str | None] = {}
+        self._usual: str | None = None  # the style of paragraphs that name none
         self._defaults = None
         if styles is not None:
             for style in styles.iter(W + "style"):
                 key = style.get(W + "styleId", "")
                 self._of[key] = style
                 self._based[key] = value(style, "basedOn")
+                if style.get(W + "type") == "paragraph" and style.get(W + "default") in (
+                    "1",
+                    "true",
+                ):
+                    self._usual = key
             self._defaults = styles.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr")
         self._page = WHITE
         shown = settings is not None and settings.find(W + "displayBackgroundShape") is not None
@@ -57,6 +62,7 @@ class Unseen:
         while paragraph is not None and paragraph.tag != W + "p":
             paragraph = paragraph.getparent()
         key = value(paragraph, "pPr", "pStyle") if paragraph is not None else None
+        key = key or self._usual
         if key not in self._plain:  # most styles say nothing that could hide
             around = [*self._style(key or ""), self._defaults]
             self._plain[key] = not any(
@@ -118,7 +124,7 @@ class Unseen:
     def _behind(self, run: Any, layers: list[Any], paragraph: Any) -> Colour:
         for layer in layers:
             if (name := value(layer, "highlight")) and name != "none":
-                return hex_colour(_HIGHLIGHTS.get(name)) or _DARK
+                return hex_colour(_HIGHLIGHTS.get(name)) or UNKNOWN
             if (shade := _shade(layer)) is not None:
                 return shade
         if paragraph is not None:
@@ -202,7 +208,7 @@ def _number(text: str) -> float:
 
 
 def _shade(properties: Any) -> Colour | None:
-    """The fill of `w:shd`; a pattern counts as dark; None when there is none."""
+    """The fill of `w:shd`; None when there is none."""
     shade = properties.find(W + "shd")
     if shade is None:
         return None
@@ -210,29 +216,31 @@ def _shade(properties: Any) -> Colour | None:
     if kind == "solid":
         return hex_colour(shade.get(W + "color")) or (0, 0, 0)
     if kind.startswith("pct") and shade.get(W + "color") not in (None, "auto", "FFFFFF"):
-        return _DARK
+        return UNKNOWN
     found = hex_colour(shade.get(W + "fill"))
     theme = shade.get(W + "themeFill")
     if found is None and theme and theme not in ("background1", "light1"):
-        return _DARK
+        return UNKNOWN
     return found
 
 
 def _box(box: Any) -> Colour:
-    """What a text box is filled with. One without a fill may lie over a picture: taken as dark."""
+    """What a text box is filled with. One without a fill may lie over a picture."""
     shape = box.getparent()
     if shape is None:
-        return _DARK
+        return UNKNOWN
     if box.tag.startswith(_V):
         filled = str(shape.get("filled", "t")).lower() not in ("f", "false", "0")
-        return (hex_colour(shape.get("fillcolor", "").split(" ")[0]) or WHITE) if filled else _DARK
+        return (
+            (hex_colour(shape.get("fillcolor", "").split(" ")[0]) or WHITE) if filled else UNKNOWN
+        )
     properties = shape.find(_WPS + "spPr")
     solid = properties.find(f"{_A}solidFill") if properties is not None else None
     if solid is not None:
         colour = solid.find(f"{_A}srgbClr")
         if colour is not None:
-            return hex_colour(colour.get("val")) or _DARK
+            return hex_colour(colour.get("val")) or UNKNOWN
         scheme = solid.find(f"{_A}schemeClr")
         if scheme is not None and scheme.get("val") in ("bg1", "lt1") and len(scheme) == 0:
             return WHITE
-    return _DARK
+    return UNKNOWN
