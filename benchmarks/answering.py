@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from ragtune import evidence, retrieve, support, units, words
 from ragtune.config import Settings
-from ragtune.types import Document, Evidence, Filter, System
+from ragtune.protocols import System
+from ragtune.types import Document, Evidence, Filter
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings(reader=os.environ.get("RAGTUNE_READER", "on"))  # off: as without one

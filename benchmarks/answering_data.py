@@ -23,8 +23,9 @@ from ragtune.config import Settings
 from ragtune.ingest.split import embedded_text, split
 from ragtune.models.embed import load_embedder
 from ragtune.models.reader import load_reader
+from ragtune.protocols import Embedder, System
 from ragtune.store.embedded import EmbeddedStore
-from ragtune.types import Block, Document, Embedder, Passage, SourceMap, System
+from ragtune.types import Block, Document, Passage, SourceMap
 
 WORK = Path(os.environ.get("RAGTUNE_BENCH_WORK", "/tmp/ragtune-answering"))
 SAMPLE = Path(ragtune.__file__).parent / "sample"

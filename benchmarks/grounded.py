@@ -36,16 +36,10 @@ from ragtune import cite, evidence, prompting, retrieve
 from ragtune.config import Settings
 from ragtune.models import adapters, weights
 from ragtune.models.generate import EmbeddedGenerator
+from ragtune.protocols import System
 from ragtune.sentences import sentences
 from ragtune.tune import grounded
-from ragtune.types import (
-    Evidence,
-    Example,
-    Generation,
-    Message,
-    Sentence,
-    System,
-)
+from ragtune.types import Evidence, Example, Generation, Message, Sentence
 
 RESULTS = Path(__file__).parent / "results"
 SHIPPED = Path(ragtune.__file__).parent / "data" / "grounded"

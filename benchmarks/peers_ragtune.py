@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import ragtune
 from ragtune.config import Settings
+from ragtune.protocols import Embedder
 from ragtune.store import embedded_text
-from ragtune.types import Block, Document, Embedder, Evidence, Passage, SourceMap
+from ragtune.types import Block, Document, Evidence, Passage, SourceMap
 
 if TYPE_CHECKING:
     from ragtune.store.embedded import Item

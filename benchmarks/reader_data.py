@@ -24,9 +24,10 @@ from benchmarks import answering_data as data
 from benchmarks.retrieval_data import BENCH, Span, _articles
 
 from ragtune.config import Settings
+from ragtune.protocols import System
 from ragtune.tune.reader import quoted, task_of
 from ragtune.tune.reader_batches import Pair, Task
-from ragtune.types import Document, System
+from ragtune.types import Document
 
 SETTINGS = Settings(reader="off")
 

@@ -38,8 +38,9 @@ from ir_measures import R, Success, nDCG
 
 from ragtune import retrieve
 from ragtune.models.embed import load_embedder
+from ragtune.protocols import System
 from ragtune.store import EmbeddedStore
-from ragtune.types import SourceMap, System
+from ragtune.types import SourceMap
 
 RESULTS = Path(__file__).parent / "results"
 KS = (1, 3, 5, 10)

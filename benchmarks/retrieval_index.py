@@ -19,8 +19,9 @@ from ragtune.config import Settings
 from ragtune.ingest.split import Piece, embedded_text, split
 from ragtune.models.embed import load_embedder
 from ragtune.places import heading_path
+from ragtune.protocols import System
 from ragtune.store import EmbeddedStore
-from ragtune.types import Document, Passage, System
+from ragtune.types import Document, Passage
 
 if TYPE_CHECKING:
     from ragtune.types import Vectors

@@ -26,12 +26,13 @@ from benchmarks.answering import figure, table
 from ragtune import cite, evidence, prompting, retrieve, words
 from ragtune.config import Settings
 from ragtune.models.generate import EmbeddedGenerator
+from ragtune.protocols import System
 from ragtune.tune import base as bases
 from ragtune.tune import chat, export, style
 from ragtune.tune.grounded import GroundedExamples, fixed_lines, grounded_examples
 from ragtune.tune.steps import TuneSettings
 from ragtune.tune.train import train
-from ragtune.types import Adapter, Evidence, Example, Generation, Gold, Message, System
+from ragtune.types import Adapter, Evidence, Example, Generation, Gold, Message
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings()

@@ -26,7 +26,7 @@ from ragtune import words
 from ragtune.ask import ask
 from ragtune.config import Settings
 from ragtune.models.generate import load_generator
-from ragtune.types import System
+from ragtune.protocols import System
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = replace(Settings(), answer="write", max_tokens=96)

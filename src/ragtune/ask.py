@@ -16,18 +16,9 @@ from ragtune import cite, evidence, retrieve
 from ragtune.clock import Clock
 from ragtune.config import Settings
 from ragtune.follow_up import CLEARLY, readings
+from ragtune.protocols import System
 from ragtune.support import NEAR
-from ragtune.types import (
-    Adapter,
-    Answer,
-    Evidence,
-    Filter,
-    Generation,
-    Message,
-    Route,
-    System,
-    Token,
-)
+from ragtune.types import Adapter, Answer, Evidence, Filter, Generation, Message, Route, Token
 
 Event = Evidence | Token | Answer
 

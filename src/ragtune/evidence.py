@@ -24,8 +24,9 @@ from ragtune import question as asked
 from ragtune import support, words
 from ragtune.config import Settings
 from ragtune.conflict import conflicting
+from ragtune.protocols import Reader, System
 from ragtune.quoting import grow
-from ragtune.types import Document, Evidence, Hit, Quote, Reader, Sentence, System
+from ragtune.types import Document, Evidence, Hit, Quote, Sentence
 from ragtune.units import Unit, mark_echoes, reading_text, units_of
 from ragtune.versions import superseded
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from ragtune.config import Settings
 from ragtune.places import place
+from ragtune.protocols import Reranker, System
 from ragtune.store.text import embedded_text
-from ragtune.types import Document, Filter, Found, Hit, Passage, Reranker, System
+from ragtune.types import Document, Filter, Found, Hit, Passage
 
 DENSE = 0.5  # weight of the cosine beside BM25: equal parts, not fitted to any data
 RERANKED = 50  # passages that a reranker reads

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ragtune import words
+from ragtune.protocols import Reading, System
 from ragtune.sentences import sentences
-from ragtune.types import BlockKind, Document, Hit, Reading, System
+from ragtune.types import BlockKind, Document, Hit
 
 SHORT = 80  # characters; a shorter unit is read together with the end of the one before
 ECHO = 4  # words; a shorter question stands in many texts

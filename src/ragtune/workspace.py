@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ragtune import config
 from ragtune.config import Settings
 from ragtune.errors import ConfigError, DocumentError, WorkspaceError
+from ragtune.protocols import System
 from ragtune.types import (
     Answer,
     Citation,
@@ -30,7 +31,6 @@ from ragtune.types import (
     OnProgress,
     Passage,
     Route,
-    System,
 )
 
 if TYPE_CHECKING:  # the parts load when they are first used: `ragtune docs` needs no model

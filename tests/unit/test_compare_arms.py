@@ -16,8 +16,9 @@ from ragtune.config import Settings
 from ragtune.errors import ConfigError
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
 from ragtune.models.router import DECLINED
+from ragtune.protocols import System
 from ragtune.store.embedded import EmbeddedStore
-from ragtune.types import Answer, Route, System
+from ragtune.types import Answer, Route
 
 
 def test_the_routed_arm_is_there_with_a_router_only() -> None:

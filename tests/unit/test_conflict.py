@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ragtune import evidence
 from ragtune.config import Settings
 from ragtune.conflict import SURE, conflicting
-from ragtune.types import Document, Evidence, Reading, System
+from ragtune.protocols import Reading, System
+from ragtune.types import Document, Evidence
 from ragtune.units import Unit, terms
 from small import BagOfWords, OneStore, hit, markdown
 

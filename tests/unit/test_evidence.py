@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 
 from ragtune import evidence, question, support
 from ragtune.config import Settings
+from ragtune.protocols import Reading, System
 from ragtune.quoting import count_words, grow
-from ragtune.types import (
-    Block,
-    Document,
-    Evidence,
-    Reading,
-    SourceMap,
-    System,
-)
+from ragtune.types import Block, Document, Evidence, SourceMap
 from small import BagOfWords, OneStore, hit, markdown
 
 DEFAULT = Settings()

@@ -25,9 +25,10 @@ from ragtune.export.browser.names import names
 from ragtune.export.browser.preview import server
 from ragtune.ingest.sources import Source
 from ragtune.models.fakes import HashEmbedder
+from ragtune.protocols import System
 from ragtune.store import EmbeddedStore
 from ragtune.store.fake import document
-from ragtune.types import Filter, System
+from ragtune.types import Filter
 
 SECRET = "zanzibar"
 

@@ -7,7 +7,7 @@ import ragtune
 
 ROOT = Path(ragtune.__file__).parent
 LAYERS = [
-    {"types", "errors", "config", "words", "clock", "visibility"},
+    {"types", "protocols", "errors", "config", "words", "clock", "visibility"},
     {"sentences", "places", "question", "versions"},
     {"models", "store"},
     {"units"},

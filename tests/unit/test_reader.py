@@ -20,11 +20,12 @@ from ragtune.ingest.parse.markdown import read_markdown
 from ragtune.models import minilm
 from ragtune.models import reader as serving
 from ragtune.models.fakes import HashEmbedder, WordReader
+from ragtune.protocols import Reading, System
 from ragtune.tune import reader_batches
 from ragtune.tune import reader_train as training
 from ragtune.tune.reader import answering_words, quoted
 from ragtune.tune.reader_batches import Pair, ReaderSettings, Task
-from ragtune.types import Document, Hit, Passage, Place, Reading, System
+from ragtune.types import Document, Hit, Passage, Place
 
 WORDS = [
     "hotel",

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from ragtune import retrieve
 from ragtune.config import Settings
 from ragtune.ingest.split import embedded_text, split
+from ragtune.protocols import System
 from ragtune.store import EmbeddedStore
-from ragtune.types import Block, Document, Filter, Found, Passage, SourceMap, System
+from ragtune.types import Block, Document, Filter, Found, Passage, SourceMap
 
 if TYPE_CHECKING:
     from ragtune.types import Vectors

@@ -22,12 +22,13 @@ from ragtune.errors import ConfigError, TuneError, WeightsError
 from ragtune.models import router as runtime
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
 from ragtune.models.router import OnnxRouter, Target, load_router, read_routes, routes_text
+from ragtune.protocols import System
 from ragtune.route import graph, head, judge, tune
 from ragtune.route.questions import Question, read_questions
 from ragtune.route.synthesise import everyday, synthesise
 from ragtune.route.train import _as_words, train
 from ragtune.store.embedded import EmbeddedStore
-from ragtune.types import Block, Document, Example, Gold, SourceMap, System
+from ragtune.types import Block, Document, Example, Gold, SourceMap
 
 WORDS = {
     "travel": "train ticket hotel flight taxi booking journey luggage".split(),

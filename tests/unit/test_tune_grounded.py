@@ -14,20 +14,10 @@ from ragtune.config import Settings
 from ragtune.ingest.parse.markdown import read_markdown
 from ragtune.ingest.split import embedded_text, split
 from ragtune.models.fakes import HashEmbedder, ScriptedGenerator
+from ragtune.protocols import Reading, System
 from ragtune.store import EmbeddedStore
 from ragtune.tune.grounded import fixed_lines, grounded_examples, locate, target, with_gold
-from ragtune.types import (
-    Document,
-    Evidence,
-    Example,
-    Gold,
-    Passage,
-    Place,
-    Quote,
-    Reading,
-    Sentence,
-    System,
-)
+from ragtune.types import Document, Evidence, Example, Gold, Passage, Place, Quote, Sentence
 
 HELLO, READ, BYE = "Hello!", "Read:", "Yours, the crew"
 FORM = (HELLO, "", READ, BYE, "")

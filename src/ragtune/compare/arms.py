@@ -21,7 +21,8 @@ from ragtune import config
 from ragtune.ask import Event, ask_stream
 from ragtune.config import Settings
 from ragtune.errors import ConfigError
-from ragtune.types import Example, Generation, Generator, Message, Route, System, Token
+from ragtune.protocols import Generator, System
+from ragtune.types import Example, Generation, Message, Route, Token
 
 SHOTS = 4
 SHOT_WORDS = 120  # a longer example would crowd the others out of a small model's window

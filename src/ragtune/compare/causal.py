@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from ragtune.compare.journal import Reply
 from ragtune.compare.questions import Question
 from ragtune.compare.runner import Contest, answer
-from ragtune.types import Document, Filter, Found, Passage, Store
+from ragtune.protocols import Store
+from ragtune.types import Document, Filter, Found, Passage
 
 if TYPE_CHECKING:
     from ragtune.types import Vectors

@@ -17,7 +17,8 @@ from ragtune.compare.journal import Reply
 from ragtune.compare.questions import Question
 from ragtune.compare.runner import Contest
 from ragtune.errors import RagtuneError
-from ragtune.types import Generation, Generator, Message
+from ragtune.protocols import Generator
+from ragtune.types import Generation, Message
 
 LABELLED = 40  # answers with a known label that the judge is tested on
 LONGEST = 2000  # characters of a text that it is shown

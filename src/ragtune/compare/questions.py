@@ -21,7 +21,7 @@ from ragtune.tune import near
 from ragtune.types import Example, Gold
 
 if TYPE_CHECKING:
-    from ragtune.types import Embedder
+    from ragtune.protocols import Embedder
 
 HELD_OUT = 0.25  # share of the examples that become the test set where none is given
 NEAR_COSINE = 0.95  # of two questions' embeddings, from which on they ask the same

@@ -39,7 +39,8 @@ from ragtune.errors import ConfigError
 from ragtune.ingest.sources import path_of
 from ragtune.models import adapters
 from ragtune.models.generate import load_generator
-from ragtune.types import Example, Generator, OnProgress
+from ragtune.protocols import Generator
+from ragtune.types import Example, OnProgress
 from ragtune.workspace import Workspace
 
 SHARES = {"questions": 0.7, "updates": 0.82}  # of a budget, at which each ends

@@ -20,7 +20,8 @@ from ragtune.compare.metrics import is_exact
 from ragtune.compare.questions import Question
 from ragtune.config import Settings
 from ragtune.errors import RagtuneError
-from ragtune.types import Answer, Example, OnProgress, Progress, Store, System, Token
+from ragtune.protocols import Store, System
+from ragtune.types import Answer, Example, OnProgress, Progress, Token
 
 BLOCK = 5  # questions that an arm is asked in a row
 FAILURES = 5  # replies in a row that fail before an arm is left out

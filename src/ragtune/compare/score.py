@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragtune.types import Embedder, Store
+    from ragtune.protocols import Embedder, Store
 
     Floats = NDArray[np.float64]
 

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 from ragtune import ask
 from ragtune.errors import TuneError
+from ragtune.protocols import System
 from ragtune.tune import build, examples
-from ragtune.types import Answer, OnProgress, Progress, Route, System
+from ragtune.types import Answer, OnProgress, Progress, Route
 
 if TYPE_CHECKING:
     from ragtune.config import Settings
     from ragtune.models.adapters import Listed
-    from ragtune.types import Generation, Generator, Message, Token
+    from ragtune.protocols import Generator
+    from ragtune.types import Generation, Message, Token
     from ragtune.workspace import Workspace
 
 QUESTIONS = 32  # asked, at most

@@ -11,11 +11,13 @@ from ragtune.errors import TuneError
 from ragtune.export import answers, check, report
 from ragtune.export.answers import Questions
 from ragtune.models import router as routers
-from ragtune.types import Answer, OnProgress, Reading, Route, System
+from ragtune.protocols import Reading, System
+from ragtune.types import Answer, OnProgress, Route
 
 if TYPE_CHECKING:
     from ragtune.config import Settings
-    from ragtune.types import Embedder, Vectors
+    from ragtune.protocols import Embedder
+    from ragtune.types import Vectors
     from ragtune.workspace import Workspace
 
 # What each part must reach to be kept. With the session option in model.json int8 gives the

@@ -20,9 +20,10 @@ from ragtune.export.answers import Questions, Recorder, Same
 from ragtune.models import adapters, weights
 from ragtune.models.generate import EmbeddedGenerator, load_generator
 from ragtune.models.llama import Teacher
+from ragtune.protocols import System
 from ragtune.tune import base, chat, export, parity
 from ragtune.tune.parity import Parity, Reference
-from ragtune.types import Adapter, Answer, Generation, Message, OnProgress, Route, System, Token
+from ragtune.types import Adapter, Answer, Generation, Message, OnProgress, Route, Token
 
 if TYPE_CHECKING:
     from ragtune.config import Settings

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from ragtune.config import Settings
 from ragtune.ingest.split import split
+from ragtune.protocols import Embedder
 from ragtune.store import EmbeddedStore, FileStat, embedded_text, text_hash
-from ragtune.types import Document, Embedder, OnProgress, Passage, Progress
+from ragtune.types import Document, OnProgress, Passage, Progress
 
 if TYPE_CHECKING:
     from ragtune.types import Vectors

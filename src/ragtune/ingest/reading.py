@@ -20,8 +20,9 @@ from ragtune.ingest.report import Tally
 from ragtune.ingest.sandbox import Readers
 from ragtune.ingest.sandbox import Source as Work
 from ragtune.ingest.sources import Item, below, readable_title, reason
+from ragtune.protocols import Embedder
 from ragtune.store import EmbeddedStore, FileStat
-from ragtune.types import Document, Embedder, OnProgress, SourceMap
+from ragtune.types import Document, OnProgress, SourceMap
 
 SPLIT_VERSION = 1  # raise it when passages of unchanged documents would come out different
 UNFINISHED = FileStat()  # of an archive or database whose parts are not all stored yet

@@ -24,9 +24,10 @@ from ragtune.ingest.reading import Reading
 from ragtune.ingest.remove import remove
 from ragtune.ingest.report import SyncReport, Tally
 from ragtune.ingest.sources import Source, absolute, below, named, path_of
+from ragtune.protocols import Embedder
 from ragtune.store import EmbeddedStore
 from ragtune.store.lock import WriteLock
-from ragtune.types import Embedder, OnProgress
+from ragtune.types import OnProgress
 
 __all__ = ["SyncReport", "add", "changed", "remove", "sync"]
 

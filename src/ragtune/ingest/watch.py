@@ -24,8 +24,9 @@ from ragtune.ingest.plan import stored_sources
 from ragtune.ingest.scan import Rules, touches
 from ragtune.ingest.sources import Source, path_of
 from ragtune.ingest.sync import SyncReport, sync
+from ragtune.protocols import Embedder
 from ragtune.store import EmbeddedStore
-from ragtune.types import Embedder, OnProgress, Progress
+from ragtune.types import OnProgress, Progress
 
 log = logging.getLogger("ragtune")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from ragtune.errors import GenerationError
-from ragtune.types import Generation, Message, Reading, Token
+from ragtune.protocols import Reading
+from ragtune.types import Generation, Message, Token
 
 if TYPE_CHECKING:
     from ragtune.types import Vectors

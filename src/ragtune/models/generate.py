@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from ragtune import config
 from ragtune.errors import ConfigError, GenerationError
 from ragtune.models import llama, weights
-from ragtune.types import Adapter, Generation, Generator, Message, OnProgress, Token
+from ragtune.protocols import Generator
+from ragtune.types import Adapter, Generation, Message, OnProgress, Token
 
 if TYPE_CHECKING:
     import httpx

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from ragtune import config
 from ragtune.errors import ConfigError, WeightsError
-from ragtune.types import OnProgress, Reading
+from ragtune.protocols import Reading
+from ragtune.types import OnProgress
 
 if TYPE_CHECKING:
     import numpy as np

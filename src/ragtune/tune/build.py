@@ -27,9 +27,10 @@ from ragtune import question as asked_for
 from ragtune.config import Settings
 from ragtune.errors import TuneError
 from ragtune.places import place
+from ragtune.protocols import System
 from ragtune.tune import drafting, near
 from ragtune.tune.drafting import Candidate, Draft
-from ragtune.types import Document, OnProgress, Progress, System
+from ragtune.types import Document, OnProgress, Progress
 from ragtune.versions import superseded
 
 TRIES = 12  # candidates looked at for each draft that is wanted, at most

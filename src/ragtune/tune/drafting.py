@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ragtune import words
+from ragtune.protocols import Generator
 from ragtune.sentences import sentences
-from ragtune.types import BlockKind, Document, Generation, Generator, Message
+from ragtune.types import BlockKind, Document, Generation, Message
 
 SHORTEST, LONGEST = 5, 40  # words of a sentence that is worth a question
 _POINTS_BACK = re.compile(

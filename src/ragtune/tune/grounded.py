@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from ragtune import cite, evidence, prompting, question, quoting, retrieve, words
 from ragtune.claims import COVERAGE, coverage
 from ragtune.config import Settings
+from ragtune.protocols import System
 from ragtune.sentences import sentences
 from ragtune.types import (
     Document,
@@ -30,7 +31,6 @@ from ragtune.types import (
     Progress,
     Quote,
     Sentence,
-    System,
 )
 
 FIXED = 0.2  # share of the answers in which a line of the company's form stands, at least

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from ragtune import prompting
 from ragtune.config import Settings
 from ragtune.errors import TuneError
+from ragtune.protocols import System
 from ragtune.tune import chat, check, grounded
 from ragtune.tune.chat import Encoded
 from ragtune.tune.examples import ExampleSet, read_examples
 from ragtune.tune.split import TRAINED, hold_out
-from ragtune.types import Example, Message, OnProgress, System
+from ragtune.types import Example, Message, OnProgress
 
 Mode = Literal["answers", "grounded"]
 

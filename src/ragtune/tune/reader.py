@@ -21,20 +21,11 @@ from ragtune.config import Settings
 from ragtune.errors import TuneError
 from ragtune.models import reader as serving
 from ragtune.places import place
+from ragtune.protocols import Reader, System
 from ragtune.sentences import sentences
 from ragtune.tune.reader_batches import Pair, ReaderSettings, Task
 from ragtune.tune.reader_train import ReaderStep, train_reader
-from ragtune.types import (
-    Document,
-    Example,
-    Hit,
-    OnProgress,
-    Passage,
-    Place,
-    Progress,
-    Reader,
-    System,
-)
+from ragtune.types import Document, Example, Hit, OnProgress, Passage, Place, Progress
 
 SENTENCES = 10  # ranked sentences kept of a question
 LONGEST = 10  # words of a phrase that is taken from an answer

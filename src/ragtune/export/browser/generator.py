@@ -15,7 +15,8 @@ from typing import Any
 from ragtune.config import Settings
 from ragtune.errors import ConfigError
 from ragtune.export.browser import vendor
-from ragtune.types import OnProgress, Progress, System
+from ragtune.protocols import System
+from ragtune.types import OnProgress, Progress
 
 LARGEST = 2_000_000_000  # bytes: what a page's memory and cache can hold
 

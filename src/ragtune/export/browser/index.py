@@ -18,8 +18,9 @@ from ragtune.errors import WorkspaceError
 from ragtune.export.browser.names import names
 from ragtune.ingest.plan import stored_sources
 from ragtune.places import place
+from ragtune.protocols import Embedder
 from ragtune.sentences import sentences
-from ragtune.types import Block, Document, Embedder, Filter, OnProgress, Passage, Progress
+from ragtune.types import Block, Document, Filter, OnProgress, Passage, Progress
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ragtune.errors import ConfigError, WeightsError
-from ragtune.types import OnProgress, System
+from ragtune.protocols import System
+from ragtune.types import OnProgress
 
 WEIGHTS = "weights.bin"
 PARTS = ("qkv", "attended", "wide", "narrow")

@@ -22,7 +22,8 @@ from ragtune.errors import ConfigError, WorkspaceError, said
 from ragtune.export.browser import generator as written
 from ragtune.export.browser import index as documents
 from ragtune.export.browser import models
-from ragtune.types import Filter, OnProgress, Progress, System
+from ragtune.protocols import System
+from ragtune.types import Filter, OnProgress, Progress
 
 FORMAT = 1
 KIND = "ragtune-browser"  # of manifest.json: which folders an export may replace
