@@ -66,7 +66,7 @@ def test_the_weights_are_the_same(files: dict[int, Path]) -> None:
     one, two = constants(files[1]), constants(files[2])
     assert {"weight_quantized", "weight_scale", "bias"} <= one.keys()
     assert all((two[name] == value).all() for name, value in one.items())
-    assert {"product.step", "product.fine", "digits.zero"} == two.keys() - one.keys()
+    assert {"product.step", "product.fine", "digits.zero", "digits.base"} == two.keys() - one.keys()
 
 
 def test_two_digits_are_hundreds_of_times_nearer(files: dict[int, Path]) -> None:

@@ -11,7 +11,7 @@ far for per-channel int8. Measured, cosine to fp32 over questions and paragraphs
 Dynamic scales follow the largest value of each text, and roundings to 8 bits are coarse: where two
 processors or runtimes differ in the last digit of a float, some roundings fall the other way, and
 six layers make a visible difference of it. What must come out the same everywhere takes `digits=2`:
-an activation is written with two int8 digits to the base 256, whose steps are fixed, and each goes
+an activation is written with two int8 digits to the base 256, whose steps are fixed, and both go
 through the same int8 product.
 """
 
@@ -99,8 +99,8 @@ def _two_digits(path: Path, ranges: Mapping[str, float]) -> None:
     """Gives every product of a dynamically quantized file two fixed digits in place of one.
 
     `ranges` holds the largest magnitude of each product's input. The first digit's step is the
-    constant `<product>.step`, the second's is 1/256 of it; each digit has a product of its own
-    (their rows in one took as long), and the second's adds the bias.
+    constant `<product>.step`, the second's is 1/256 of it. The rows of both digits go through one
+    product: two would take as long, but ONNX Runtime would hold the weights twice.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -109,7 +109,7 @@ def _two_digits(path: Path, ranges: Mapping[str, float]) -> None:
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     readers = {name: node for node in graph.node for name in node.input}
-    constants = {"digits.zero": np.array(128, np.uint8)}
+    constants = {"digits.zero": np.array(128, np.uint8), "digits.base": np.array(1 / 256, "f4")}
     gone: set[str] = set()
     made: dict[str, list[Any]] = {}  # by the name of the last node that they stand for
     for node in graph.node:
@@ -120,25 +120,26 @@ def _two_digits(path: Path, ranges: Mapping[str, float]) -> None:
         scaled = readers[cast.output[0]]
         scaling = makers[next(name for name in scaled.input if name != cast.output[0])]
         scale = next(name for name in scaling.input if name not in quantizer.output)
-        last = readers[scaled.output[0]]  # adds the bias
-        gone |= {n.name for n in (node, quantizer, cast, scaling, scaled, last)}
+        gone |= {n.name for n in (node, quantizer, cast, scaling, scaled)}
         x, name, zero = quantizer.input[0], scaled.output[0], "digits.zero"
         step, fine, first, second = (f"{name}.{n}" for n in ("step", "fine", "first", "second"))
         value = 2 ** (np.ceil(np.log2(_ROOM * ranges[x] / 127) * 4) / 4)
         constants |= {step: np.array(value, np.float32), fine: np.array(value / 256, np.float32)}
-        made[last.name] = [
-            helper.make_node(kind, inputs, [output], name=f"{output}.node", domain=domain)
-            for kind, inputs, output, domain in (
-                ("QuantizeLinear", [x, step, zero], f"{first}.int8", ""),
-                ("DequantizeLinear", [f"{first}.int8", step, zero], f"{name}.told", ""),
-                ("Sub", [x, f"{name}.told"], f"{name}.rest", ""),
-                ("QuantizeLinear", [f"{name}.rest", fine, zero], f"{second}.int8", ""),
-                (_PRODUCT, [f"{first}.int8", weight, step, scale, zero, weight_zero], first, _ORT),
-                (_PRODUCT, [f"{second}.int8", weight, fine, scale, zero, weight_zero,
-                            next(n for n in last.input if n != name)], second, _ORT),
-                ("Add", [first, second], last.output[0], ""),
+        product = [f"{name}.digits", weight, step, scale, zero, weight_zero]
+        made[scaled.name] = [
+            helper.make_node(kind, inputs, outputs, name=f"{outputs[0]}.node", **more)
+            for kind, inputs, outputs, more in (
+                ("QuantizeLinear", [x, step, zero], [f"{first}.int8"], {}),
+                ("DequantizeLinear", [f"{first}.int8", step, zero], [f"{name}.told"], {}),
+                ("Sub", [x, f"{name}.told"], [f"{name}.rest"], {}),
+                ("QuantizeLinear", [f"{name}.rest", fine, zero], [f"{second}.int8"], {}),
+                ("Concat", [f"{first}.int8", f"{second}.int8"], [product[0]], {"axis": 1}),
+                (_PRODUCT, product, [f"{name}.both"], {"domain": _ORT}),
+                ("Split", [f"{name}.both"], [first, second], {"axis": 1, "num_outputs": 2}),
+                ("Mul", [second, "digits.base"], [f"{second}.small"], {}),
+                ("Add", [first, f"{second}.small"], [name], {}),
             )
-        ]  # fmt: skip
+        ]
     nodes = [new for n in graph.node for new in made.get(n.name, [] if n.name in gone else [n])]
     del graph.node[:]
     graph.node.extend(nodes)

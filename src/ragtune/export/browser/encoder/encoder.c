@@ -252,12 +252,11 @@ static void linear(float *values, const Linear *l, int rows, float *out) {
         for (int j = 0; j < 2; j++) {
           int at = column + 4 * j;
           v128_t y = product(s[i][j], row_sums[row + i], l, at, 128 - zero, scale);
-          v128_t added = wasm_v128_load(l->bias + at);
           if (digits == 2) {
             v128_t rest = product(s[i + 1][j], row_sums[row + i + 1], l, at, 0, scale / 256);
-            added = wasm_f32x4_add(rest, added);
+            y = wasm_f32x4_add(y, rest);
           }
-          wasm_v128_store(to + 4 * j, wasm_f32x4_add(y, added));
+          wasm_v128_store(to + 4 * j, wasm_f32x4_add(y, wasm_v128_load(l->bias + at)));
         }
       }
     }
