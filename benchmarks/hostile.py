@@ -48,8 +48,9 @@ Before commit 3ddcdb2 (same questions), quotes came from the best texts alone:
 Now at most half of what is read repeats the question word for word, and where the first quote
 does, the second is from a text that does not (`units.mark_echoes`). Questions without poison are
 answered as before (55 right, and `benchmarks.answering --share 10` gives the same figures to the
-last digit). The lie is still shown first, under its own document's name, and an attacker who knows
-of this paraphrases the question."""
+last digit). Where the two answer differently it is said, no model chooses between them, and the
+text that repeats the question stands second (`conflict.py`): before, the lie came first wherever it
+was shown. An attacker who knows of this paraphrases the question."""
 HIDDEN_BEFORE = (
     "Before it was looked for (commit 37a0fc1), the text of 333 of 420 such documents was read: "
     "all ways but the plain ones of HTML and Word's hidden text. Now of none (60 a format, parsed "

@@ -85,7 +85,7 @@ def ask_stream(
         yield replace(_answer(declined, found, route, clock, "quote"), nearest=nearest)
         return
     quoted = cite.quote(found)
-    if settings.answer == "quote":
+    if settings.answer == "quote" or found.conflict:  # no model chooses between documents
         yield _answer(quoted, found, route, clock, "quote")
         return
 

@@ -27,5 +27,7 @@ def test_two_documents_that_disagree_are_both_shown_and_it_is_said(tmp_path: Pat
     told = run_json("ask", QUESTION, cwd=tmp_path)
     assert told["conflict"]
     assert {citation["uri"] for citation in told["citations"]} == {"handbook.md", "offer.md"}
+    written = run_json("ask", QUESTION, "--write", cwd=tmp_path)
+    assert (written["model"], written["text"]) == ("quote", told["text"])  # no model chooses
     shown = run("ask", QUESTION, cwd=tmp_path).stdout
     assert "Two documents say different things here" in shown
