@@ -9,6 +9,8 @@ stands behind one that was not (Zou et al. 2024, "PoisonedRAG", 2402.07867).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ragtune import words
 from ragtune.units import Unit
 
@@ -23,19 +25,38 @@ def conflicting(one: Unit, other: Unit) -> bool:
     for unit in (one, other):
         if unit.reading is None or unit.reading.score < SURE:
             return False
-        marked.append(unit.text[unit.reading.start : unit.reading.end])
-    return not (
-        _shares(marked[0], other.text, marked[1]) or _shares(marked[1], one.text, marked[0])
-    )
+        marked.append(_Marked(unit.text[unit.reading.start : unit.reading.end], unit.text))
+    first, second = marked
+    return not _agrees(first, second) and not _agrees(second, first)
 
 
-def _shares(phrase: str, text: str, answer: str) -> bool:
-    """Whether a part of what `phrase` answers stands in `text`, too, or it answers nothing.
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """Answering words, and the text that they stand in."""
 
-    Numbers are compared with numbers: "30 days" and "20 days" have a word in common.
+    phrase: str
+    text: str
+
+    @property
+    def numbers(self) -> set[str]:
+        return set(words.numbers(self.phrase))
+
+    @property
+    def names(self) -> set[str]:
+        """A name is told from a first word with a capital by the text around it."""
+        return set(words.names(self.text)) & set(words.tokens(self.phrase))
+
+
+def _agrees(one: _Marked, other: _Marked) -> bool:
+    """Whether what `one` answers stands in the other's text, too, or it answers nothing.
+
+    Numbers are compared with numbers, names with names, and all of them: "3 March 2025" and
+    "15 April 2025" have a year in common, "Anna Schmidt" and "Peter Schmidt" a name. Of other words
+    one in common is enough: the same is said in many ways.
     """
-    numbers = set(words.numbers(phrase))
-    if numbers and words.numbers(answer):
-        return bool(numbers & set(words.numbers(text)))
-    said = set(words.content(phrase))
-    return not said or bool(said & set(words.content(text)))
+    if one.numbers and other.numbers:
+        return one.numbers <= set(words.numbers(other.text))
+    if one.names and other.names:
+        return one.names <= set(words.tokens(other.text))
+    said = set(words.content(one.phrase))
+    return not said or bool(said & set(words.content(other.text)))

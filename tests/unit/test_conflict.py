@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,3 +100,22 @@ def test_conflict_is_symmetric_and_never_with_itself(
     twin = unit(f"It says {one} there.", one, 9, scores[1])
     assert not conflicting(first, twin)
     assert not conflicting(first, first)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("20 days", "30 days", True),
+        ("3 days", "three days", False),
+        ("3 March 2025", "15 April 2025", True),
+        ("9 to 17", "9 to 20", True),
+        ("up to 20,000 EUR", "20000 EUR without offers", False),
+        ("Anna Schmidt", "Peter Schmidt", True),
+        ("Anna Schmidt", "Schmidt", False),
+        ("in the blue cupboard", "the cupboard upstairs", False),  # the same, as far as known
+        ("in the cellar", "on the roof", True),
+    ],
+)
+def test_what_differs(one: str, other: str, differ: bool) -> None:
+    first, second = (unit(f"It says {t} here.", t, n, 2.0) for n, t in enumerate((one, other)))
+    assert conflicting(first, second) == differ

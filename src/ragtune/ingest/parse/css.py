@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from ragtune.ingest.parse.hidden import TINY, Colour, hex_colour
 
 Style = dict[str, str]
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _LENGTH = re.compile(r"(-?\d*\.?\d+)(px|pt|r?em|ex|ch|%|v[wh]|cm|mm|in)?")
+_SHARE = re.compile(r"%|v[wh]")  # of what is around: not known here
 _RGB = re.compile(
     r"rgba?\(\s*(\d{1,3})(?:\.\d+)?[\s,]+(\d{1,3})(?:\.\d+)?[\s,]+(\d{1,3})(?:\.\d+)?"
     r"(?:\s*[,/]\s*([\d.]+%?))?\s*\)"
@@ -40,7 +39,7 @@ def declarations(text: str) -> Style:
     found: Style = {}
     if not _USED.search(text):
         return found
-    for part in text.split(";"):
+    for part in _uncommented(text).split(";"):
         name, colon, value = part.partition(":")
         if colon and _USED.search(name):
             found[name.strip().lower()] = value.replace("!important", "").strip().lower()
@@ -52,11 +51,21 @@ def rules(sheet: str) -> Iterator[tuple[str, Style]]:
 
     Those are mostly for print, small screens or other browsers.
     """
-    for match in _RULE.finditer(_without_blocks(_COMMENT.sub("", sheet))):
-        style = declarations(match[2])
+    for part in _without_blocks(_uncommented(sheet)).split("}"):
+        before, brace, body = part.rpartition("{")
+        style = declarations(body) if brace else {}
         if style:
-            for selector in match[1].rpartition(";")[2].split(","):
+            for selector in before.rpartition("{")[2].rpartition(";")[2].split(","):
                 yield selector.strip(), style
+
+
+def _uncommented(text: str) -> str:
+    kept, at = [], 0
+    while (start := text.find("/*", at)) >= 0:
+        kept.append(text[at:start])
+        end = text.find("*/", start + 2)
+        at = end + 2 if end >= 0 else len(text)
+    return "".join([*kept, text[at:]])
 
 
 def _without_blocks(sheet: str) -> str:
@@ -161,5 +170,9 @@ def hides_all(style: Mapping[str, str]) -> bool:
         return True
     if style.get("overflow", "").startswith(("hidden", "clip")):
         sizes = ("height", "max-height", "width", "max-width")
-        return any((s := pixels(style.get(name))) is not None and s <= 1 for name in sizes)
+        own = (style.get(name, "") for name in sizes)
+        return any(
+            (size := pixels(value)) is not None and size <= (0 if _SHARE.search(value) else 1)
+            for value in own
+        )
     return False

@@ -19,6 +19,7 @@ from ragtune.ingest.parse.hidden import WHITE, Colour, LeftOut, alike
 _WHOLE = frozenset(("html", "body", "main", "article"))  # hidden until a script shows the page
 _UNSHOWN = frozenset("script style template noscript head title svg iframe".split())
 _MAY_HIDE = re.compile(r"style|hidden|bgcolor|color=|<dialog", re.I)
+_NAMED = re.compile(r"[.#](-?[\w-]+)")  # classes and ids of a selector
 _MAX_RULES = 5_000
 _MAX_MATCHES = 200_000
 
@@ -72,6 +73,9 @@ def _styles(parser: LexborHTMLParser) -> dict[int, tuple[LexborNode, css.Style]]
     """What is said about each element, by its identity: sheets first, then its own style."""
     found: dict[int, tuple[LexborNode, css.Style]] = {}
     matches = rules = 0
+    held: set[str] = set()
+    for node in parser.css("[class], [id]"):
+        held.update(f"{node.attributes.get('class')} {node.attributes.get('id')}".lower().split())
     for sheet in parser.css("style"):
         if "print" in (sheet.attributes.get("media") or ""):
             continue
@@ -79,6 +83,8 @@ def _styles(parser: LexborHTMLParser) -> dict[int, tuple[LexborNode, css.Style]]
             rules += 1
             if ":" in selector or len(selector) > 200 or rules > _MAX_RULES:
                 continue
+            if "[" not in selector and not held.issuperset(_NAMED.findall(selector.lower())):
+                continue  # looking through all elements for each rule of a framework takes long
             try:
                 nodes = parser.css(selector)
             except SelectolaxError:

@@ -12,7 +12,7 @@ from ragtune.ingest.parse import css
 from ragtune.ingest.parse.hidden import WHITE, LeftOut, alike
 
 _MAY_HIDE = re.compile(r"<(?:!--|(?:script|style|template)\b|[a-z][^<>]*(?:hidden|style))", re.I)
-_DEFINES = re.compile(r"\]:[ \t]*\S+[ \t]*[\"'(]")
+_DEFINES = re.compile(r"\]:[ \t]*[^\s\]]\S{0,2000}[ \t]*[\"'(]")
 _FENCE = re.compile(r"[ \t]*(?:[-*+>][ \t]+)*(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
 _DEFINITION = re.compile(
@@ -21,10 +21,14 @@ _DEFINITION = re.compile(
 )
 _TOKEN = re.compile(r"`+|\\.|<!--|<([a-zA-Z][\w-]*)((?:\s[^<>]*)?)>")
 _TAG = r"<(/?){}\b[^<>]*>"
-_ATTRIBUTE = re.compile(r"\s(hidden)(?=[\s=/]|$)|\sstyle\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_ATTRIBUTE = re.compile(
+    r"\s(hidden)(?=[\s=/]|$)|\sstyle\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I
+)
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _TICKS = re.compile("`+")
 _BEGIN = re.compile(r"[`\\<]")
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_LOOKED = 1_000_000  # tags looked at for ends of elements
 _CODE_LENGTH = 20_000
 _VISIBLE = re.compile(r"[^\n]")
 
@@ -51,6 +55,7 @@ class _Finder:
         self.text = text
         self.found: list[tuple[int, int]] = []
         self.notes: list[str] = []
+        self.left = _LOOKED
 
     def run(self) -> None:
         position, fence = 0, ""
@@ -124,10 +129,15 @@ class _Finder:
 
     def _closing(self, token: re.Match[str]) -> int:
         """The end of an element; of its paragraph where it is never closed."""
+        if token[1].lower() in _VOID:
+            return token.end()
         depth = 1
         tags = re.compile(_TAG.format(re.escape(token[1])), re.I)
         for tag in tags.finditer(self.text, token.end()):
             depth += -1 if tag[1] else 1
+            self.left -= 1
+            if self.left < 0:  # elements in elements without end: what is not told apart is hidden
+                return len(self.text)
             if depth == 0:
                 return tag.end()
         paragraph = _BLANK_LINE.search(self.text, token.end())
@@ -147,7 +157,7 @@ def _hides(tag: str, attributes: str) -> str:
     for match in _ATTRIBUTE.finditer(attributes):
         if match[1]:
             return "hidden element"
-        style = css.declarations(match[2] or match[3] or "")
+        style = css.declarations(match[2] or match[3] or match[4] or "")
         if css.hides_all(style) or style.get("visibility") in ("hidden", "collapse"):
             return "hidden element"
         if css.is_tiny(style):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,15 @@ _ANY_ROW = re.compile(rb"<(?:\w+:)?row\b")
 _COLUMN = re.compile(
     rb'<(?:\w+:)?col\b([^>]*\b(?:hidden="(?:1|true)"|width="0(?:\.[01]\d*)?")[^>]*)>'
 )
+# As every writer spells a tag. Where one is spelt otherwise (', spaces, character references), the
+# sheet is written anew before it is looked through.
+_PLAIN = {
+    name: (
+        re.compile(rb"<(?:\w+:)?" + name + rb"\b"),
+        re.compile(rb"<(?:\w+:)?" + name + rb'(?:\s+[\w:.-]+="[^"&<>]*+")*+\s*/?>'),
+    )
+    for name in (b"row", b"col", b"c")
+}
 _PLACE = re.compile(rb"([A-Z]{1,3})(\d{1,7})")
 _ATTRIBUTE = re.compile(rb'(\w+)="([^"]*)"')
 _RANGE = re.compile(r"([A-Z]{1,3})(\d+):([A-Z]{1,3})(\d+)")
@@ -46,24 +56,42 @@ def of_xlsx(archive: Archive, sheets: Mapping[str, tuple[str, bytes]]) -> dict[s
     found = {}
     for name, (path, data) in sheets.items():
         unseen = Unseen()
+        data = _plain(data, (b"row", b"col", b"c") if styles else (b"row", b"col"))
+        starts: list[int] = []  # of all rows, where one does not say its number
         for match in _ROW.finditer(data):
-            number = dict(_ATTRIBUTE.findall(match[1])).get(b"r")
-            before = len(_ANY_ROW.findall(data, 0, match.start())) if number is None else 0
-            unseen.rows.add(int(number) - 1 if number is not None else before)
+            number = dict(_ATTRIBUTE.findall(match[1])).get(b"r", b"")
+            if not number.isdigit() and not starts:
+                starts = [row.start() for row in _ANY_ROW.finditer(data)]
+            at = int(number) - 1 if number.isdigit() else bisect_left(starts, match.start())
+            unseen.rows.add(at)
         for match in _COLUMN.finditer(data):
             column = dict(_ATTRIBUTE.findall(match[1]))
-            first, last = (int(column.get(k, b"1")) for k in (b"min", b"max"))
+            low, high = column.get(b"min", b""), column.get(b"max", b"")
+            first = int(low) if low.isdigit() else 1
+            last = int(high) if high.isdigit() else _MAX_COLUMN
             unseen.columns.update(range(first - 1, min(last, _MAX_COLUMN)))
         heads = _table_heads(archive, path) if styles and b"<tablePart" in data else []
         for match in _cells_of(styles).finditer(data) if styles else ():
             cell = dict(_ATTRIBUTE.findall(match[1]))
-            why, place = styles[int(cell[b"s"])], _PLACE.fullmatch(cell.get(b"r", b""))
-            if place:
+            style, place = cell.get(b"s", b""), _PLACE.fullmatch(cell.get(b"r", b""))
+            why = styles.get(int(style)) if style.isdigit() else None
+            if place and why:
                 r, c = int(place[2]) - 1, column_index(place[1].decode())
                 if not any(r == at and first <= c <= last for at, first, last in heads):
                     unseen.cells[r, c] = why
         found[name] = unseen
     return found
+
+
+def _plain(data: bytes, names: Iterable[bytes]) -> bytes:
+    """The sheet, with its tags of these names spelt as the patterns here want them."""
+    from lxml import etree
+
+    for name in names:
+        some, plain = _PLAIN[name]
+        if len(some.findall(data)) != len(plain.findall(data)):
+            return bytes(etree.tostring(parse_xml(data), encoding="utf-8"))
+    return data
 
 
 def of_ods(archive: Archive) -> dict[str, Unseen]:
@@ -155,7 +183,7 @@ def _colour(element: Any) -> Colour | None:
         return None
     if (rgb := element.get("rgb")) is not None:
         return hex_colour(rgb)
-    if element.get("theme") == "0" and float(element.get("tint", "0")) == 0:
+    if element.get("theme") == "0" and not element.get("tint", "0").strip("-+0."):
         return WHITE
     index = element.get("indexed", "")
     return _INDEXED.get(int(index)) if index.isdigit() else None
