@@ -180,3 +180,20 @@ def test_ods_rows_columns_and_sheets_that_are_hidden() -> None:
     assert set(found.left_out) == {
         "hidden sheet", "hidden row in sheet Prices", "hidden column in sheet Prices",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "spelt", ["hidden='1'", 'hidden = "1"', 'hidden="&#49;"', 'hidden="1" note="a>b"']
+)
+def test_xml_may_be_spelt_otherwise(spelt: str) -> None:
+    book = workbook()
+    x_row(book)
+    x_column(book)
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(book))) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'hidden="1"', spelt.encode()))
+    found = one(made.getvalue(), "prices.xlsx")
+    assert WORD not in found.text
+    assert "Kondor" in found.text
+    assert len(found.left_out) == 2

@@ -130,6 +130,7 @@ def test_bytes_hidden_in_marks_are_taken_out(name: str) -> None:
         '<p style="color:#999">{}</p>',
         '<p style="text-indent:-2em">{}</p>',
         "<details><summary>More</summary>{}</details>",
+        '<table><tr><td style="width:5%;overflow:hidden">{}</td></tr></table>',
     ],
 )
 def test_html_text_that_is_seen(form: str) -> None:
@@ -165,6 +166,8 @@ HIDDEN_MARKDOWN = {
     "<script>\n{}\n</script>": "script element",
     f"<p title='{'x' * 5_000}'\nhidden>{{}}</p>": "hidden element",
     "<!-- {}": "comment",
+    "<p style=display:none>{}</p>": "hidden element",
+    '<p style="display:/**/none">{}</p>': "hidden element",
 }
 
 SHOWN_MARKDOWN = (
@@ -199,6 +202,11 @@ def test_markdown_that_is_shown(form: str) -> None:
     assert found.left_out == ()
 
 
+def test_a_hidden_picture_hides_nothing_else() -> None:
+    found = one(b'<img alt="Logo" style="display:none"> The canteen closes at two.\n', "a.md")
+    assert "The canteen closes at two." in found.text
+
+
 _PIECES = ("<!--", "-->", "`", "```", "\n", "\n\n", "    ", "- ", "word ", "<p hidden>", "</p>",
            "[//]: # (", ")", "\\", "~~~", "ü", "<script>", "</script>")  # fmt: skip
 
@@ -220,6 +228,8 @@ def test_comments_stay_linear() -> None:
     begun = time.process_time()
     for text in ("<!-- a " * 30_000, "`" * 100_000, "<p hidden>" * 5_000, "[a]: # (" * 30_000,
                  "``a`" * 30_000, "<!-- -->\n" * 30_000, "<p hidden\n" * 9_000,
-                 "<a " * 50_000):  # fmt: skip
+                 "<a " * 50_000, "]:" * 100_000, "<b hidden>\n\n" * 9_000):  # fmt: skip
         without_hidden(text, LeftOut())
+    for sheet in ("x y " * 50_000, "/* " * 50_000, "a{" * 50_000, "@media x{" * 20_000):
+        assert list(css.rules(sheet)) == []
     assert time.process_time() - begun < 30
