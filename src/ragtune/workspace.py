@@ -205,11 +205,14 @@ class Workspace:
         """The document of this uri (a file name is enough when it is unique)."""
         from ragtune.ingest.sources import typed
 
-        names = (typed(uri), self._uri(uri))
-        document = self.store.get(names[0]) or self.store.get(names[1])
+        document = self.store.get(typed(uri))
+        if document is not None:
+            return document
+        name = self._uri(uri)  # looks through all documents
+        document = self.store.get(name)
         info = None
         if document is None:
-            info = self.store.info(names[0]) or self.store.info(names[1])
+            info = self.store.info(typed(uri)) or self.store.info(name)
         if info is not None and info.error:
             raise DocumentError(f"{info.uri} could not be read: {info.error}")
         if document is None:
