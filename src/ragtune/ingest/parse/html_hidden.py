@@ -73,10 +73,9 @@ def _styles(parser: LexborHTMLParser) -> dict[int, tuple[LexborNode, css.Style]]
     """What is said about each element, by its identity: sheets first, then its own style."""
     found: dict[int, tuple[LexborNode, css.Style]] = {}
     matches = rules = 0
-    held: set[str] = set()
-    for node in parser.css("[class], [id]"):
-        held.update(f"{node.attributes.get('class')} {node.attributes.get('id')}".lower().split())
-    for sheet in parser.css("style"):
+    sheets = parser.css("style")
+    held = _classes_and_ids(parser) if sheets else set()
+    for sheet in sheets:
         if "print" in (sheet.attributes.get("media") or ""):
             continue
         for selector, style in css.rules(sheet.text()):
@@ -103,6 +102,13 @@ def _styles(parser: LexborHTMLParser) -> dict[int, tuple[LexborNode, css.Style]]
             style.setdefault("color", value.lower())
         style.update(css.declarations(attributes.get("style") or ""))
     return found
+
+
+def _classes_and_ids(parser: LexborHTMLParser) -> set[str]:
+    held: set[str] = set()
+    for node in parser.css("[class], [id]"):
+        held.update(f"{node.attributes.get('class')} {node.attributes.get('id')}".lower().split())
+    return held
 
 
 def _texts(parser: LexborHTMLParser, styles: dict[int, css.Style]) -> list[tuple[LexborNode, str]]:

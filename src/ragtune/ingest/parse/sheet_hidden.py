@@ -26,11 +26,8 @@ _COLUMN = re.compile(
 )
 # As every writer spells a tag. Where one is spelt otherwise (', spaces, character references), the
 # sheet is written anew before it is looked through.
-_PLAIN = {
-    name: (
-        re.compile(rb"<(?:\w+:)?" + name + rb"\b"),
-        re.compile(rb"<(?:\w+:)?" + name + rb'(?:\s+[\w:.-]+="[^"&<>]*+")*+\s*/?>'),
-    )
+_ODD = {
+    name: re.compile(rb"<(?:\w+:)?" + name + rb'\b(?!(?:\s+[\w:.-]+="[^"&<>]*+")*+\s*/?>)')
     for name in (b"row", b"col", b"c")
 }
 _PLACE = re.compile(rb"([A-Z]{1,3})(\d{1,7})")
@@ -87,10 +84,8 @@ def _plain(data: bytes, names: Iterable[bytes]) -> bytes:
     """The sheet, with its tags of these names spelt as the patterns here want them."""
     from lxml import etree
 
-    for name in names:
-        some, plain = _PLAIN[name]
-        if len(some.findall(data)) != len(plain.findall(data)):
-            return bytes(etree.tostring(parse_xml(data), encoding="utf-8"))
+    if any(_ODD[name].search(data) for name in names):
+        return bytes(etree.tostring(parse_xml(data), encoding="utf-8"))
     return data
 
 
