@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from benchmarks import machine
 from benchmarks.browser_report import report
+from benchmarks.browser_router import JUDGE, by_name
 from benchmarks.retrieval_data import BENCH
 from playwright.sync_api import sync_playwright
 
@@ -85,33 +86,6 @@ ENCODER = """async () => {
     }
     return took;
   };
-}"""
-# What the page's router makes of `texts`, and the milliseconds of each.
-JUDGE = """async (texts) => {
-  const at = (path) => import(new URL(path, location.href).href);
-  const { load } = await at('load.js');
-  const { Encoder } = await at('js/encoder.js');
-  const { Embedder, Tokenizer } = await at('js/models.js');
-  const { Router } = await at('js/router.js');
-  const { parts } = await load(location.href, () => {});
-  const json = (name) => JSON.parse(new TextDecoder().decode(parts[name]));
-  const networks = json('networks.json');
-  const encoder = await Encoder.create(
-    await WebAssembly.compile(parts['encoder-relaxed.wasm']), parts['weights.bin'],
-    networks.embedder);
-  const router = new Router({
-    weights: parts['weights.bin'], network: networks.router, encoder,
-    embedder: new Embedder(encoder, new Tokenizer(json('vocabulary.json')), 256),
-    passport: json('index.json').router,
-  });
-  for (const text of texts.slice(0, 20)) await router.judge(text);
-  const found = [];
-  for (const text of texts) {
-    const started = performance.now();
-    const { intents, known } = await router.judge(text);
-    found.push({ intents, known, ms: performance.now() - started });
-  }
-  return found;
 }"""
 PEER = """async () => {
   const ort = await import(new URL('peer/ort.wasm.min.mjs', location.href).href);
@@ -200,7 +174,7 @@ def compare(opened: Workspace, asked: list[str], browser: Any, folder: Path) -> 
     held = memory(browser) - before
     page.evaluate(WORKER)
     there = [page.evaluate("q => put(q)", question)["answer"] for question in asked]
-    judged = page.evaluate(JUDGE, asked)
+    judged = page.evaluate(JUDGE, [asked, "relaxed"])
     page.close()
     running.shutdown()
     running.server_close()
@@ -258,13 +232,12 @@ def same_router(opened: Workspace, asked: list[str], there: list[dict[str, Any]]
     assert router is not None
     labels = sides = 0
     off, native = [], []
-    named = {str(n): name for n, name in enumerate(router.passport.intents)}  # a page has numbers
     router.judge("?")
     for question, theirs in zip(asked, there, strict=True):
         started = time.perf_counter()
         mine = router.judge(question)
         native.append(1000 * (time.perf_counter() - started))
-        chances = {named.get(name, name): p for name, p in theirs["intents"]}
+        chances = by_name(theirs, router.passport.intents)
         labels += mine.intents[0][0] == next(iter(chances))
         sides += mine.known == theirs["known"]
         off.append(max(abs(p - chances[name]) for name, p in mine.intents))

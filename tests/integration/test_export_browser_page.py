@@ -6,15 +6,14 @@ import functools
 import http.server
 import json
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from browsing import hosted, opened
 from ragtune import retrieve, words
 from ragtune.errors import WeightsError
 from ragtune.export.browser import vendor, write
@@ -25,13 +24,7 @@ from ragtune.types import Answer, Filter
 from ragtune.workspace import Workspace
 
 pytestmark = pytest.mark.integration
-sync_api = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 AXE = vendor.Package(
     "axe-core", "4.14.1", "MPL-2.0",
     "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
@@ -68,16 +61,6 @@ OPEN = """async () => {
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def exported(company: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample company as a page, its router and a document's markup left aside."""
     target = tmp_path_factory.mktemp("export") / "page"
@@ -88,37 +71,10 @@ def exported(company: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return target
 
 
-@contextmanager
-def serving(running: http.server.HTTPServer) -> Iterator[str]:
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_address[1]}/"
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def url(exported: Path) -> Iterator[str]:
-    with serving(server(exported)) as address:
+    with hosted(server(exported)) as address:
         yield address
-
-
-@contextmanager
-def opened(chromium: Any, url: str, **options: Any) -> Iterator[Any]:
-    """A page that is ready; fails on errors in its console."""
-    context = chromium.new_context(**options)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-    page.goto(url)
-    page.wait_for_selector("html[data-ready]", timeout=60_000)
-    yield page
-    context.close()
-    assert not problems
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +241,7 @@ def _quoted(answer: Answer) -> list[tuple[str, str, str]]:
 
 def test_it_answers_without_a_network(chromium: Any, exported: Path) -> None:
     """After one visit the server may be gone: reloaded and asked, service worker and all."""
-    with serving(server(exported)) as address:
+    with hosted(server(exported)) as address:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(address)
@@ -313,7 +269,7 @@ def test_a_plain_server_will_do(chromium: Any, exported: Path) -> None:
     plain = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Plain, directory=str(exported))
     )
-    with serving(plain) as address, opened(chromium, address) as page:
+    with hosted(plain) as address, opened(chromium, address) as page:
         assert page.evaluate("crossOriginIsolated") is False
         page.wait_for_function("navigator.serviceWorker.controller")
         page.reload()
@@ -368,7 +324,7 @@ def test_documents_are_never_html(chromium: Any, own_company: Workspace, tmp_pat
         title="<script>window.pwned = 1</script>", where=Filter(path=("storm.md",)),
         examples=("<img src=x onerror='window.pwned = 1'>",),
     )  # fmt: skip
-    with serving(server(target)) as address, opened(chromium, address) as page:
+    with hosted(server(target)) as address, opened(chromium, address) as page:
         answer = ask(page, "How many litres does the Albatross pump move? <i>now</i>")
         assert "<img src=x" in answer.query_selector("blockquote").text_content()
         assert "🌊 a minute" in answer.query_selector("blockquote").text_content()
@@ -430,7 +386,7 @@ def test_the_router_is_in_the_page(chromium: Any, own_company: Workspace, tmp_pa
         where=Filter(path=("*handbook*",)),
     )  # fmt: skip
     assert not (tmp_path / "page/vendor").exists(), "the page has its own code for the router"
-    with serving(server(tmp_path / "page")) as address, opened(chromium, address) as page:
+    with hosted(server(tmp_path / "page")) as address, opened(chromium, address) as page:
         question = "are you open on Saturday?"
         answer = ask(page, question).text_content()
         assert router.route(question).reply == "We are open from 9 to 5."
@@ -550,7 +506,7 @@ def test_what_is_withdrawn_leaves_the_browser(
     }"""
     first = export("*policies*")
     # The preview holds the folder's path, so that it serves what stands there now.
-    with serving(server(tmp_path / "page")) as address, opened(chromium, address) as page:
+    with hosted(server(tmp_path / "page")) as address, opened(chromium, address) as page:
         page.wait_for_function("navigator.serviceWorker.controller")
         assert set(page.evaluate(kept)) == first
         second = export("*handbook*")

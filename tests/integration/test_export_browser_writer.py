@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from browsing import hosted, opened
 from ragtune import cite
 from ragtune.errors import WeightsError
 from ragtune.export.browser import vendor, write
@@ -17,17 +17,14 @@ from ragtune.types import Filter
 from ragtune.workspace import Workspace
 
 pytestmark = pytest.mark.integration
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 QUESTION = "How many days of leave do I get?"
 
 
-def test_the_tuned_model_writes_in_the_page(company: Workspace, tmp_path: Path) -> None:
+def test_the_tuned_model_writes_in_the_page(
+    chromium: Any, company: Workspace, tmp_path: Path
+) -> None:
     """It says the marked words and no more, as it was taught, and the quote stays above."""
-    sync_api = pytest.importorskip("playwright.sync_api")
     pytest.importorskip("gguf", reason="merging needs ragtune[tune]")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
     try:
         vendor.obtain(vendor.WLLAMA)
     except (WeightsError, AssertionError) as error:
@@ -36,14 +33,7 @@ def test_the_tuned_model_writes_in_the_page(company: Workspace, tmp_path: Path) 
         company.system, company.settings, tmp_path / "page", store=company.store,
         where=Filter(path=("*handbook*",)), with_generator=True, adapter=adapters.BUILT_IN,
     )  # fmt: skip
-    running = server(made.path)
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{running.server_address[1]}/")
-        page.wait_for_selector("html[data-ready]", timeout=60_000)
+    with hosted(server(made.path)) as address, opened(chromium, address) as page:
         page.fill("#question", QUESTION)
         page.press("#question", "Enter")
         answer = page.wait_for_selector("#answers > .answer:first-child:not([aria-busy])")
@@ -57,7 +47,3 @@ def test_the_tuned_model_writes_in_the_page(company: Workspace, tmp_path: Path) 
         assert len(text.split()) <= len(phrase.split()) + 6, "the adapter's voice: short"
         assert phrase in answer.query_selector("blockquote").text_content()
         assert answer.query_selector(".source")
-        browser.close()
-    running.shutdown()
-    running.server_close()
-    thread.join()

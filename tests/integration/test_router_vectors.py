@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.browser_router import JUDGE, by_name
 
 import router_vectors
+from browsing import hosted, opened
 from ragtune import workspace
 from ragtune.config import DATA_FOLDER
 from ragtune.export.browser import write
@@ -19,29 +19,6 @@ from ragtune.models.router import OnnxRouter
 from router_vectors import TOLERANCE
 
 pytestmark = pytest.mark.integration
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-JUDGE = """async ([texts, variant]) => {
-  const at = (path) => import(new URL(path, location.href).href);
-  const { load } = await at('load.js');
-  const { Encoder } = await at('js/encoder.js');
-  const { Embedder, Tokenizer } = await at('js/models.js');
-  const { Router } = await at('js/router.js');
-  const { parts } = await load(location.href, () => {});
-  const json = (name) => JSON.parse(new TextDecoder().decode(parts[name]));
-  const networks = json('networks.json');
-  const encoder = await Encoder.create(
-    await WebAssembly.compile(parts[`encoder-${variant}.wasm`]), parts['weights.bin'],
-    networks.embedder);
-  const router = new Router({
-    weights: parts['weights.bin'], network: networks.router, encoder,
-    embedder: new Embedder(encoder, new Tokenizer(json('vocabulary.json')), 256),
-    passport: json('index.json').router,
-  });
-  const found = [];
-  for (const text of texts) found.push(await router.judge(text));
-  return found;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +41,8 @@ def compare(values: dict[str, Any], found: list[dict[str, Any]]) -> float:
     """The largest difference of a probability; labels and sides of the threshold are the same."""
     furthest = 0.0
     threshold = values["head"]["threshold"]
-    name_of = {str(n): name for n, name in enumerate(values["intents"])}  # a page has numbers
     for expected, got in zip(values["vectors"], found, strict=True):
-        chances = {name_of.get(name, name): p for name, p in got["intents"]}
+        chances = by_name(got, values["intents"])
         assert next(iter(chances)) == expected["intent"], expected["text"]
         if abs(expected["score"] - threshold) > 0.01:
             assert got["known"] == expected["known"], expected["text"]
@@ -92,26 +68,11 @@ def test_python(values: dict[str, Any], root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(root: Path) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    with workspace.open(root) as opened:
-        write.export(opened.system, opened.settings, root / "page", store=opened.store)
-    running = server(root / "page")
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{running.server_address[1]}/")
-        page.wait_for_selector("html[data-ready]", timeout=60_000)
-        yield page
-        browser.close()
-    running.shutdown()
-    running.server_close()
-    thread.join()
+def page(root: Path, chromium: Any) -> Iterator[Any]:
+    with workspace.open(root) as exporting:
+        write.export(exporting.system, exporting.settings, root / "page", store=exporting.store)
+    with hosted(server(root / "page")) as address, opened(chromium, address) as ready:
+        yield ready
 
 
 @pytest.mark.parametrize("variant", ["relaxed", "plain"])

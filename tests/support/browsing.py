@@ -1,6 +1,7 @@
 """The web page in Debian's Chromium, with the real server behind it: what its tests share."""
 
 import asyncio
+import http.server
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,3 +96,31 @@ def ask(page: Any, question: str, model: str = "ragtune") -> Any:
     turn = page.locator(".turn", has_text=question).last
     turn.locator(".tools").wait_for()
     return turn
+
+
+@contextmanager
+def hosted(running: http.server.HTTPServer) -> Iterator[str]:
+    """The address of a server of files, as `ragtune preview` is one, while it runs."""
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{running.server_address[1]}/"
+    finally:
+        running.shutdown()
+        running.server_close()
+        thread.join()
+
+
+@contextmanager
+def opened(chromium: Any, url: str, **options: Any) -> Iterator[Any]:
+    """An exported page that is ready; fails on errors in its console."""
+    context = chromium.new_context(**options)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    page.goto(url)
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    yield page
+    context.close()
+    assert not problems
